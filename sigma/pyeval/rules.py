@@ -1,0 +1,85 @@
+"""What a rule is once it has become Python: immutable data, no behaviour beyond its own meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class LogSource:
+    """Which log a rule is for or an event came from (Sigma specification 2.1, section "Log source").
+
+    Each part is a lower-case name or ``None`` where it is not known.
+    """
+
+    category: str | None = None
+    product: str | None = None
+    service: str | None = None
+
+    def conflicts(self, other: LogSource) -> bool:
+        """Return whether a part known on both sides differs; an unknown part never excludes anything."""
+        return (
+            _differ(self.category, other.category)
+            or _differ(self.product, other.product)
+            or _differ(self.service, other.service)
+        )
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the known parts, in the order category, product, service."""
+        parts = (("category", self.category), ("product", self.product), ("service", self.service))
+        return {name: value for name, value in parts if value is not None}
+
+
+def _differ(a: str | None, b: str | None) -> bool:
+    return a is not None and b is not None and a.lower() != b.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A Sigma rule whose detection is a verified Python expression.
+
+    Attributes:
+        id: The rule's UUID as text, or ``None`` where the rule has none.
+        title: The rule's title.
+        level: informational, low, medium, high or critical; ``None`` where the rule has none.
+        status: stable, test, experimental, deprecated or unsupported; ``None`` where the rule has none.
+        tags: ``namespace.name`` each, as written.
+        logsource: The log source that the rule declares.
+        scope: The pipeline's expression for which events the rule is meant at all, or ``None``.
+        expression: The whole condition under which the rule matches, the scope included.
+        path: The file that the rule was read from, or ``None``.
+        author: The author's line, carried because rule licences ask for attribution.
+        license: The rule's licence field.
+        description: What the rule finds.
+        references: Links given by the author.
+        falsepositives: Known harmless causes.
+        fields: Fields that the author wants shown with a match.
+        source_hash: SHA-256 of the rule as read, hexadecimal.
+    """
+
+    id: str | None
+    title: str
+    expression: str
+    level: str | None = None
+    status: str | None = None
+    tags: tuple[str, ...] = ()
+    logsource: LogSource = field(default_factory=LogSource)
+    scope: str | None = None
+    path: str | None = None
+    author: str | None = None
+    license: str | None = None
+    description: str | None = None
+    references: tuple[str, ...] = ()
+    falsepositives: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    source_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One rule that matched one event."""
+
+    rule: Rule
+    event: Mapping[str, Any]
