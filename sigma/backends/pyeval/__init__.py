@@ -1,0 +1,5 @@
+"""pySigma backend ``pyeval``: Sigma rules become Python expressions."""
+
+from .backend import PyEvalBackend
+
+__all__ = ["PyEvalBackend"]

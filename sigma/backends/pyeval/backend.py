@@ -1,0 +1,370 @@
+"""The backend: a rule's condition tree becomes one expression."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from sigma.conditions import (
+    ConditionAND,
+    ConditionFieldEqualsValueExpression,
+    ConditionItem,
+    ConditionNOT,
+    ConditionOR,
+    ConditionValueExpression,
+)
+from sigma.conversion.base import TextQueryBackend
+from sigma.conversion.state import ConversionState
+from sigma.correlations import SigmaCorrelationRule
+from sigma.exceptions import SigmaConfigurationError, SigmaError
+from sigma.processing.pipeline import ProcessingPipeline
+from sigma.rule import SigmaRule
+from sigma.types import (
+    CompareOperators,
+    SigmaCIDRExpression,
+    SigmaCompareExpression,
+    SigmaExpansion,
+    SigmaFieldReference,
+    SigmaNumber,
+    SigmaQueryExpression,
+    SigmaRegularExpression,
+    SigmaRegularExpressionFlag,
+    SigmaString,
+    SigmaTimestampPart,
+)
+
+from sigma.pyeval.expression import ExpressionError, parse_expression
+from sigma.pyeval.rules import Rule
+
+from .errors import RuleRefused, Unsupported
+from .formats import ORIGIN, Formats, origin
+from .nodes import Call, Join, Node, Not, all_of, any_of, negation
+from .preparation import prepare_rule
+from .strings import keyword_call, string_call
+
+_FLAGS = {
+    SigmaRegularExpressionFlag.IGNORECASE: "i",
+    SigmaRegularExpressionFlag.MULTILINE: "m",
+    SigmaRegularExpressionFlag.DOTALL: "s",
+}
+_COMPARE_MATCHERS = {
+    CompareOperators.LT: ("lt", "<"),
+    CompareOperators.LTE: ("lte", "<="),
+    CompareOperators.GT: ("gt", ">"),
+    CompareOperators.GTE: ("gte", ">="),
+}
+_REFERENCE_MATCHERS = {
+    (False, False): "equals_field",
+    (True, False): "startswith_field",
+    (False, True): "endswith_field",
+    (True, True): "contains_field",
+}
+Callback = Callable[[SigmaRule | SigmaCorrelationRule, str | None, int, Any, Any], Any]
+
+
+class PyEvalBackend(Formats, TextQueryBackend):
+    """Converts Sigma rules into Python expressions over ``event``.
+
+    Args:
+        processing_pipeline: Applied to each rule before it is converted.
+        collect_errors: Collect refusals in ``errors`` instead of raising the first.
+        scope: Whether the scope that a pipeline gives a rule becomes part of its expression; true or false, also as text.
+    """
+
+    name: ClassVar[str] = "Python expressions (pyeval)"
+    identifier: ClassVar[str] = "pyeval"
+    requires_pipeline: ClassVar[bool] = False
+    # pySigma's own templates for groups are not used, but one of its checks asks for this one.
+    group_expression: ClassVar[str] = "({expr})"
+
+    def __init__(
+        self,
+        processing_pipeline: ProcessingPipeline | None = None,
+        collect_errors: bool = False,
+        scope: bool | int | str = True,
+    ) -> None:
+        super().__init__(processing_pipeline, collect_errors)
+        self._scope_option = scope
+
+    # -- rules ---------------------------------------------------------------------------------------------------------
+
+    def init_processing_pipeline(self, output_format: str | None = None) -> None:
+        """Check the backend's options, then set the pipeline up."""
+        self.scope = _flag("scope", self._scope_option)
+        super().init_processing_pipeline(output_format)
+
+    def convert_rule(
+        self, rule: SigmaRule, output_format: str | None = None, callback: Callback | None = None
+    ) -> list[Any]:
+        """Convert one rule; a list of conditions becomes one expression. Refusals are RuleRefused, or collected."""
+        try:
+            rule.custom_attributes[ORIGIN] = origin(rule, prepare_rule(rule))
+            return self._convert_prepared(rule, output_format, callback)
+        except SigmaError as error:
+            refused = _refusal(rule, error)
+            if not self.collect_errors:
+                raise refused from error
+            self.errors.append((rule, refused))
+            return []
+
+    def convert_to_rules(self, rule: SigmaRule | SigmaCorrelationRule) -> list[Rule]:
+        """Return *rule* converted to data for the runtime; raises RuleRefused."""
+        if isinstance(rule, SigmaRule):
+            return self.convert_rule(rule, "linked")
+        return self.convert_correlation_rule(rule, "linked")
+
+    def _convert_prepared(
+        self, rule: SigmaRule, output_format: str | None, callback: Callback | None
+    ) -> list[Any]:
+        collect_errors, self.collect_errors = self.collect_errors, False
+        try:
+            return super().convert_rule(rule, output_format, callback)
+        except RecursionError as error:
+            raise Unsupported("the condition is nested too deeply", "split the rule") from error
+        except (NotImplementedError, TypeError) as error:
+            raise Unsupported(f"a combination of modifiers or values that has no meaning ({error})", "") from error
+        finally:
+            self.collect_errors = collect_errors
+
+    def convert_correlation_rule(
+        self,
+        rule: SigmaCorrelationRule,
+        output_format: str | None = None,
+        method: str | None = None,
+        callback: Callback | None = None,
+    ) -> list[Any]:
+        """Refuse a correlation rule."""
+        refused = RuleRefused(rule, "correlation rules are not supported yet", "convert its member rules alone")
+        if not self.collect_errors:
+            raise refused
+        self.errors.append((rule, refused))
+        return []
+
+    def finish_query(
+        self, rule: SigmaRule | SigmaCorrelationRule, query: Any, state: ConversionState
+    ) -> str:
+        """Return the verified source text of a converted condition, the rule's scope included."""
+        text: str = query.emit()
+        scope = self.rule_scope(state)
+        if scope is not None:
+            expression = f"({text})" if isinstance(query, Join) and not query.every else text
+            text = f"{scope} and {expression}"
+        try:
+            parse_expression(text)
+        except ExpressionError as error:
+            raise Unsupported(str(error), "correct the value, or split the rule") from error
+        return text
+
+    def rule_scope(self, state: ConversionState) -> str | None:
+        """Return the scope that the pipeline left in its state under the key ``scope``, ready to be joined by ``and``."""
+        scope = state.processing_state.get("scope")
+        if scope is None or not self.scope:
+            return None
+        try:
+            tree = parse_expression(str(scope))
+        except ExpressionError as error:
+            raise Unsupported(f"the pipeline's scope: {error}", "correct the pipeline") from error
+        loose = type(tree).__name__ == "BoolOp" and type(getattr(tree, "op", None)).__name__ == "Or"
+        return f"({scope})" if loose else str(scope)
+
+    # -- conditions ----------------------------------------------------------------------------------------------------
+
+    def convert_condition(self, cond: Any, state: ConversionState) -> Any:
+        """Convert a node of the condition tree to a node of the expression."""
+        if cond is None:
+            raise Unsupported("a part of the condition is empty", "name detections that exist and hold items")
+        return super().convert_condition(cond, state)
+
+    def convert_condition_or(self, cond: ConditionOR, state: ConversionState) -> Node:
+        """``a or b``, lists on one field grouped."""
+        return any_of(self.convert_condition(argument, state) for argument in cond.args)
+
+    def convert_condition_and(self, cond: ConditionAND, state: ConversionState) -> Node:
+        """``a and b``, ``|all`` lists on one field grouped."""
+        return all_of(self.convert_condition(argument, state) for argument in cond.args)
+
+    def convert_condition_not(self, cond: ConditionNOT, state: ConversionState) -> Node:
+        """``not a``."""
+        return negation(self.convert_condition(cond.args[0], state))
+
+    def convert_condition_group(self, cond: ConditionItem, state: ConversionState) -> Node:
+        """A group is its content: parentheses are written where the text needs them."""
+        node: Node = self.convert_condition(cond, state)
+        return node
+
+    # -- values of a field ---------------------------------------------------------------------------------------------
+
+    def convert_condition_field_eq_val(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> Any:
+        """Convert ``field: value`` by the value's type, naming the field in whatever goes wrong."""
+        try:
+            return super().convert_condition_field_eq_val(cond, state)
+        except Unsupported:
+            raise
+        except (SigmaError, NotImplementedError, TypeError) as error:
+            raise Unsupported(_message(error), "", cond.field) from error
+
+    def convert_condition_field_eq_expansion(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> Node:
+        """Several forms of one value (``windash``, ``base64offset``): any of them."""
+        assert isinstance(cond.value, SigmaExpansion)  # noqa: S101
+        return any_of(
+            self.convert_condition(ConditionFieldEqualsValueExpression(cond.field, value), state)
+            for value in cond.value.values
+        )
+
+    def convert_condition_field_eq_val_str(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> Node:
+        """Text with or without wildcards."""
+        assert isinstance(cond.value, SigmaString)  # noqa: S101
+        return string_call(cond.field, cond.value)
+
+    def convert_condition_field_eq_val_str_case_sensitive(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> Node:
+        """``cased`` text."""
+        return self.convert_condition_field_eq_val_str(cond, state)
+
+    def convert_condition_field_eq_val_num(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> Node:
+        """A number."""
+        return Call("equals", cond.field, (_number(cond.value),))
+
+    def convert_condition_field_eq_val_timestamp_part(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> Node:
+        """``field|hour: 3`` and its kin."""
+        assert isinstance(cond.value, SigmaTimestampPart)  # noqa: S101
+        return _time_call(cond.field, cond.value, "==")
+
+    def convert_condition_field_eq_val_bool(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> Node:
+        """A boolean, which is compared by its text."""
+        return Call("equals", cond.field, (str(cond.value).lower(),))
+
+    def convert_condition_field_eq_val_re(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> Node:
+        """A regular expression."""
+        return _regex_call("regex", cond.field, cond.value)
+
+    def convert_condition_field_eq_val_cidr(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> Node:
+        """An IP network."""
+        assert isinstance(cond.value, SigmaCIDRExpression)  # noqa: S101
+        return Call("cidr", cond.field, (str(cond.value.network),))
+
+    def convert_condition_field_compare_op_val(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> Node:
+        """``lt``, ``lte``, ``gt``, ``gte``, also of a part of a date."""
+        assert isinstance(cond.value, SigmaCompareExpression)  # noqa: S101
+        matcher, sign = _COMPARE_MATCHERS[cond.value.op]
+        if isinstance(cond.value.number, SigmaTimestampPart):
+            return _time_call(cond.field, cond.value.number, sign)
+        return Call(matcher, cond.field, (_number(cond.value.number),))
+
+    def convert_condition_field_eq_field(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> Node:
+        """``fieldref``: another field of the event."""
+        assert isinstance(cond.value, SigmaFieldReference)  # noqa: S101
+        matcher = _REFERENCE_MATCHERS[bool(cond.value.starts_with), bool(cond.value.ends_with)]
+        return Call(matcher, cond.field, (cond.value.field,))
+
+    def convert_condition_field_eq_val_null(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> Node:
+        """``null``."""
+        return Call("is_null", cond.field)
+
+    def convert_condition_field_eq_val_exists(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> Node:
+        """``exists``: true or false."""
+        call = Call("exists", cond.field)
+        return call if cond.value else Not(call)
+
+    def convert_condition_field_eq_query_expr(
+        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
+    ) -> Node:
+        """A query written by a pipeline is refused: it would be source text from outside."""
+        raise Unsupported(*_QUERY_EXPRESSION, cond.field)
+
+    # -- keywords ------------------------------------------------------------------------------------------------------
+
+    def convert_condition_val(self, cond: ConditionValueExpression, state: ConversionState) -> Any:
+        """Convert a keyword by its type."""
+        value = cond.value
+        match value:
+            case SigmaExpansion():
+                return any_of(
+                    self.convert_condition_val(ConditionValueExpression(form), state) for form in value.values
+                )
+            case SigmaString():
+                return keyword_call(value)
+            case SigmaTimestampPart():
+                raise Unsupported("a keyword cannot be a part of a date", "name the field that holds the date")
+            case SigmaNumber():
+                return Call("keyword", None, (str(value.number),))
+            case SigmaRegularExpression():
+                return _regex_call("keyword_regex", None, value)
+            case SigmaQueryExpression():
+                raise Unsupported(*_QUERY_EXPRESSION)
+            case _:
+                raise Unsupported(
+                    f"a keyword cannot be of type {type(value).__name__}", "name the field, or write it as text"
+                )
+
+
+_QUERY_EXPRESSION = (
+    "a query expression from a pipeline",
+    "use value_placeholders instead of query_expression_placeholders",
+)
+
+
+def _number(value: Any) -> int | float:
+    number: int | float = value.number
+    return number
+
+
+def _time_call(field: str, value: SigmaTimestampPart, sign: str) -> Call:
+    return Call("time_part", field, (), more=(value.timestamp_part.name.lower(), sign, value.number))
+
+
+def _regex_call(matcher: str, field: str | None, value: Any) -> Call:
+    assert isinstance(value, SigmaRegularExpression)  # noqa: S101
+    if value.contains_placeholder():
+        raise Unsupported("a placeholder in the regular expression has no value", "give placeholder values", field)
+    flags = "".join(sorted(_FLAGS[flag] for flag in value.flags))
+    return Call(matcher, field, (), more=(str(value.regexp), flags) if flags else (str(value.regexp),))
+
+
+def _flag(name: str, value: bool | int | str) -> bool:
+    """Return the truth of an option that the command line hands over as text or number."""
+    truths = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    try:
+        return truths[str(value).lower()]
+    except KeyError:
+        raise SigmaConfigurationError(f"backend option {name} is true or false, not {value!r}") from None
+
+
+def _message(error: BaseException) -> str:
+    """Return an error's own words, without the location that SigmaError appends."""
+    return re.sub(r"\s+", " ", str(error.args[0] if error.args else type(error).__name__)).strip()
+
+
+def _refusal(rule: SigmaRule, error: SigmaError) -> RuleRefused:
+    if isinstance(error, RuleRefused):
+        return error
+    if isinstance(error, Unsupported):
+        return RuleRefused(rule, error.finding, error.remedy)
+    return RuleRefused(rule, _message(error), "")
+

@@ -1,0 +1,102 @@
+"""The output formats: how a converted rule, and the whole set of them, is written."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sigma.conversion.state import ConversionState
+from sigma.rule import SigmaRule
+
+from sigma.pyeval.codegen import emit_functions, emit_linked, emit_standalone, rule_record
+from sigma.pyeval.rules import LogSource, Rule
+
+ORIGIN = "pyeval_origin"
+"""The custom attribute under which a rule keeps what it was before any pipeline: (source hash, log source)."""
+
+
+class Formats:
+    """The ``finalize_query_*`` and ``finalize_output_*`` hooks, for each format one of both."""
+
+    formats: ClassVar[dict[str, str]] = {
+        "default": "One Python expression per rule",
+        "function": "One documented Python function per rule, under the import of its matchers",
+        "module": "One standalone Python module for all rules; needs only the standard library",
+        "linked": "One Python module for all rules that runs on the installed sigma.pyeval, faster",
+        "json": "One JSON object per rule: metadata, expression, source hash",
+    }
+    default_format: ClassVar[str] = "default"
+
+    def rule_scope(self, state: ConversionState) -> str | None:
+        """Return the scope in the pipeline's state; implemented by the backend."""
+        raise NotImplementedError
+
+    def finalize_query_default(self, rule: SigmaRule, query: str, index: int, state: ConversionState) -> str:
+        """The expression itself."""
+        return query
+
+    def finalize_output_default(self, queries: list[Any]) -> list[Any]:
+        """A list of expressions."""
+        return queries
+
+    def finalize_query_json(
+        self, rule: SigmaRule, query: str, index: int, state: ConversionState
+    ) -> dict[str, Any]:
+        """The rule's record with its expression and, where a pipeline gave one, its scope."""
+        converted = self._converted(rule, query, state)
+        record = rule_record(converted) | {"expression": converted.expression}
+        return record | ({"scope": converted.scope} if converted.scope else {})
+
+    def finalize_output_json(self, queries: list[Any]) -> list[Any]:
+        """A list of records."""
+        return queries
+
+    def finalize_query_function(self, rule: SigmaRule, query: str, index: int, state: ConversionState) -> Rule:
+        """The rule as data, until all rules are there."""
+        return self._converted(rule, query, state)
+
+    def finalize_output_function(self, queries: list[Rule]) -> str:
+        """Functions under one import line."""
+        return emit_functions(queries)
+
+    def finalize_query_module(self, rule: SigmaRule, query: str, index: int, state: ConversionState) -> Rule:
+        """The rule as data, until all rules are there."""
+        return self._converted(rule, query, state)
+
+    def finalize_output_module(self, queries: list[Rule]) -> str:
+        """The standalone module."""
+        return emit_standalone(queries)
+
+    def finalize_query_linked(self, rule: SigmaRule, query: str, index: int, state: ConversionState) -> Rule:
+        """The rule as data, until all rules are there."""
+        return self._converted(rule, query, state)
+
+    def finalize_output_linked(self, queries: list[Rule]) -> str:
+        """The linked module."""
+        return emit_linked(queries)
+
+    def _converted(self, rule: SigmaRule, expression: str, state: ConversionState) -> Rule:
+        source_hash, logsource = rule.custom_attributes[ORIGIN]
+        return Rule(
+            id=str(rule.id) if rule.id is not None else None,
+            title=rule.title,
+            expression=expression,
+            level=str(rule.level) if rule.level is not None else None,
+            status=str(rule.status) if rule.status is not None else None,
+            tags=tuple(str(tag) for tag in rule.tags),
+            logsource=logsource,
+            scope=self.rule_scope(state),
+            path=str(rule.source.path) if rule.source is not None else None,
+            author=rule.author,
+            license=rule.license,
+            description=rule.description,
+            references=tuple(rule.references),
+            falsepositives=tuple(rule.falsepositives),
+            fields=tuple(rule.fields),
+            source_hash=source_hash,
+        )
+
+
+def origin(rule: SigmaRule, source_hash: str) -> tuple[str, LogSource]:
+    """Return what *rule* is before any pipeline: its hash and its declared log source."""
+    source = rule.logsource
+    return source_hash, LogSource(source.category, source.product, source.service)

@@ -1,0 +1,189 @@
+"""Rules become the text of an importable module or of single functions.
+
+The text depends on the rules alone: no clock, no path, no order of hashing. Rule text reaches it only as literals; names of
+functions are numbers.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from typing import Any
+
+from .expression import call_arguments, parse_expression
+from .layout import layout
+from .literals import literal
+from .matchers import SEMANTICS_VERSION
+from .rules import Rule
+from .version import __version__
+
+_MATCHERS_PACKAGE = "sigma.pyeval.matchers"
+EMBEDDED = (
+    "matchers/values.py",
+    "matchers/text.py",
+    "matchers/numbers.py",
+    "matchers/presence.py",
+    "matchers/references.py",
+    "matchers/network.py",
+    "matchers/regexes.py",
+    "matchers/keywords.py",
+    "events.py",
+    "standalone.py",
+)
+"""The files of this package, in order, whose text a standalone module carries."""
+
+_STANDALONE_END = '''\
+RULES = tuple(record for record, _ in _RULES)
+
+
+def match(event):
+    """Return the table rows of the rules that match *event*, a mapping, in rule order; never raises."""
+    return [record for record, predicate in _RULES if holds(predicate, event)]
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(match))
+'''
+
+
+def rule_record(rule: Rule) -> dict[str, Any]:
+    """Return a rule as a dict of JSON types: what formats and reports say of it, ``expression`` left out."""
+    record: dict[str, Any] = {
+        "id": rule.id,
+        "title": rule.title,
+        "level": rule.level,
+        "status": rule.status,
+        "tags": list(rule.tags),
+        "logsource": rule.logsource.as_dict(),
+        "author": rule.author,
+        "license": rule.license,
+        "description": rule.description,
+        "references": list(rule.references),
+        "falsepositives": list(rule.falsepositives),
+        "fields": list(rule.fields),
+        "source_hash": rule.source_hash,
+    }
+    return {key: value for key, value in record.items() if value is not None and value != []}
+
+
+def rules_hash(rules: Iterable[Rule]) -> str:
+    """Return a SHA-256, hexadecimal, over the rules' own hashes and expressions, in order."""
+    digest = hashlib.sha256()
+    for rule in rules:
+        digest.update(f"{rule.source_hash}\0{rule.expression}\0".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def emit_function(rule: Rule, name: str) -> str:
+    """Return one documented function of an event that tells whether *rule* matches."""
+    body = layout(rule.expression, " " * 8)
+    return (
+        f"def {name}(event):\n"
+        f"{_docstring(rule)}"
+        f"    return (\n        {body}\n    )\n"
+    )  # fmt: skip
+
+
+def emit_functions(rules: Sequence[Rule]) -> str:
+    """Return importable text with one function a rule, under the matchers' import line."""
+    names = sorted({name for rule in rules for name in _matchers_called(rule)})
+    imports = f"from {_MATCHERS_PACKAGE} import {', '.join(names)}\n" if names else ""
+    functions = (emit_function(rule, f"rule_{number:04d}") for number, rule in enumerate(rules, 1))
+    return "\n\n".join([imports, *functions])
+
+
+def emit_standalone(rules: Sequence[Rule]) -> str:
+    """Return a module that needs nothing but the standard library: matchers, rules, ``match(event)`` and a program."""
+    imports, runtime = _merged(map(_read, EMBEDDED))
+    functions = [emit_function(rule, f"_rule_{number:04d}") for number, rule in enumerate(rules, 1)]
+    table = [f"    ({_table_row(rule)}, _rule_{number:04d}),\n" for number, rule in enumerate(rules, 1)]
+    return "\n\n".join(
+        [
+            _header("A standalone set of Sigma rules: standard library only.", rules),
+            "\n".join(imports) + "\n",
+            *runtime,
+            *functions,
+            "_RULES = (\n" + "".join(table) + ")\n",
+            _STANDALONE_END,
+        ]
+    )
+
+
+def emit_linked(rules: Sequence[Rule]) -> str:
+    """Return a module with the same ``match(event)`` and program that runs on the installed ``sigma.pyeval``."""
+    rows = [f"    ({_table_row(rule)}, {literal(rule.expression)}, {literal(rule.scope)}),\n" for rule in rules]
+    return (
+        _header("A set of Sigma rules that runs on the installed sigma.pyeval.", rules)
+        + "\nfrom sigma.pyeval.linked import LinkedRules\n\n"
+        + "_LINKED = LinkedRules(\n    __name__,\n    SEMANTICS_VERSION,\n    (\n"
+        + "".join("    " + row for row in rows)
+        + "    ),\n)\n"
+        + "RULES = _LINKED.records\n\n\n"
+        + "def match(event):\n"
+        + '    """Return the table rows of the rules that match *event*, a mapping, in rule order."""\n'
+        + "    return _LINKED.match(event)\n\n\n"
+        + 'if __name__ == "__main__":\n    raise SystemExit(_LINKED.main())\n'
+    )
+
+
+def _table_row(rule: Rule) -> str:
+    return literal(rule_record(rule))
+
+
+def _header(summary: str, rules: Sequence[Rule]) -> str:
+    return (
+        f'"""{summary}\n\n'
+        f"Made by pySigma-backend-pyeval {__version__} from {len(rules)} rules; their authors and licences stand in the table.\n"
+        "Import it and call match(event), or run it: JSON lines on standard input, matches as JSON lines on standard output.\n"
+        '"""\n\n'
+        f"GENERATOR = {literal(f'pySigma-backend-pyeval {__version__}')}\n"
+        f"SEMANTICS_VERSION = {literal(SEMANTICS_VERSION)}\n"
+        f"RULES_SHA256 = {literal(rules_hash(rules))}\n"
+    )
+
+
+def _docstring(rule: Rule) -> str:
+    lines = [rule.title]
+    if rule.id is not None:
+        lines.append(f"id: {rule.id}")
+    if rule.level is not None:
+        lines.append(f"level: {rule.level}")
+    if rule.author is not None:
+        lines.append(f"author: {rule.author}")
+    # Adjacent literals are one docstring; each line is written by the literal writer, so none can end it early.
+    parts = [literal(line + ("\n" if number < len(lines) else "")) for number, line in enumerate(lines, 1)]
+    return "".join(f"    {part}{' ' + chr(92) if number < len(parts) else ''}\n" for number, part in enumerate(parts, 1))
+
+
+def _matchers_called(rule: Rule) -> set[str]:
+    tree = parse_expression(rule.expression)
+    return {call_arguments(node)[0] for node in ast.walk(tree) if isinstance(node, ast.Call)}
+
+
+def _read(name: str) -> str:
+    return resources.files("sigma.pyeval").joinpath(name).read_text(encoding="utf-8")
+
+
+def _merged(sources: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the import lines of all *sources*, once each and sorted, and each source's text without its imports.
+
+    Relative imports are dropped: what they name stands in the same file. ``from __future__`` comes first.
+    """
+    imports: dict[str, None] = {}
+    bodies: list[str] = []
+    for source in sources:
+        lines = source.splitlines()
+        for node in ast.parse(source).body:
+            is_import = isinstance(node, (ast.Import, ast.ImportFrom))
+            is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.lineno == 1
+            if is_import and not (isinstance(node, ast.ImportFrom) and node.level):
+                imports[ast.unparse(node)] = None
+            if is_import or is_docstring:
+                end = node.end_lineno or node.lineno
+                lines[node.lineno - 1 : end] = [""] * (end - node.lineno + 1)
+        bodies.append(re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)).strip("\n") + "\n")
+    future = [line for line in imports if line.startswith("from __future__")]
+    return future + sorted(set(imports) - set(future)), bodies

@@ -1,0 +1,195 @@
+"""Expressions: the source text a rule becomes; read, checked against the grammar, and compiled to a predicate.
+
+An expression is ``and``, ``or``, ``not``, parentheses, and calls of the functions in ``matchers.MATCHERS`` on ``event`` with
+literal arguments. Nothing else is ever compiled, whoever wrote the text.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import linecache
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from .matchers import MATCHERS
+from .matchers.network import parse_network
+from .matchers.numbers import COMPARISONS, TIME_PARTS
+from .matchers.regexes import compile_regex
+
+Predicate = Callable[[Mapping[str, Any]], bool]
+
+EVENT = "event"
+
+
+class ExpressionError(ValueError):
+    """Text is no expression: it does not parse, holds something outside the grammar, or a wrong argument."""
+
+
+def parse_expression(source: str) -> ast.expr:
+    """Return the syntax tree of *source* after checking every node of it.
+
+    Raises:
+        ExpressionError: With the place and what was found there.
+    """
+    try:
+        tree = ast.parse(source, mode="eval").body
+    except SyntaxError as error:
+        raise ExpressionError(f"not an expression: {error.msg} at column {error.offset}") from error
+    except (ValueError, MemoryError, RecursionError) as error:
+        raise ExpressionError(f"not an expression: {error or 'nested too deeply for Python'}") from error
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        match node:
+            case ast.BoolOp():
+                pending.extend(node.values)
+            case ast.UnaryOp(op=ast.Not()):
+                pending.append(node.operand)
+            case ast.Call():
+                _check_call(node)
+            case _:
+                raise ExpressionError(
+                    f"column {getattr(node, 'col_offset', 0) + 1}: only and, or, not and calls of matchers may stand here, "
+                    f"not {ast.unparse(node)[:60]!r}"
+                )
+    return tree
+
+
+def call_arguments(call: ast.Call) -> tuple[str, tuple[Any, ...]]:
+    """Return the matcher's name and its literal arguments behind ``event`` of a call in a checked expression."""
+    assert isinstance(call.func, ast.Name)  # noqa: S101 - parse_expression lets nothing else through
+    return call.func.id, tuple(ast.literal_eval(argument) for argument in call.args[1:])
+
+
+def _check_call(call: ast.Call) -> None:
+    place = f"column {call.col_offset + 1}"
+    if not isinstance(call.func, ast.Name) or call.func.id not in MATCHERS:
+        raise ExpressionError(f"{place}: {ast.unparse(call.func)[:60]!r} is not a matcher")
+    name = call.func.id
+    required, checks = _signature(name)
+    if call.keywords or not call.args or not isinstance(call.args[0], ast.Name) or call.args[0].id != EVENT:
+        raise ExpressionError(f"{place}: {name} takes {EVENT} first and no keyword arguments")
+    arguments = call.args[1:]
+    if not required <= len(arguments) <= len(checks):
+        raise ExpressionError(f"{place}: {name} takes {required} to {len(checks)} arguments behind {EVENT}")
+    for argument, (parameter, check) in zip(arguments, checks, strict=False):
+        try:
+            check(_literal(argument))
+        except (ValueError, KeyError, TypeError, re.error, RecursionError) as error:
+            raise ExpressionError(f"{place}: {name}: {parameter}: {error}") from error
+
+
+def _literal(node: ast.expr) -> object:
+    if isinstance(node, ast.Tuple):
+        return tuple(_literal(element) for element in node.elts)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
+        number = node.operand.value
+        if type(number) in (int, float):
+            return -number
+    if isinstance(node, ast.Constant):
+        return node.value
+    raise TypeError(f"not a literal: {ast.unparse(node)[:60]!r}")
+
+
+def _text(value: object) -> None:
+    if type(value) is not str:
+        raise TypeError(f"text is needed, not {value!r:.60}")
+
+
+def _number(value: object) -> None:
+    if type(value) not in (int, float):
+        raise TypeError(f"a number is needed, not {value!r:.60}")
+
+
+def _scalar(value: object) -> None:
+    if type(value) not in (str, int, float):
+        raise TypeError(f"text or a number is needed, not {value!r:.60}")
+
+
+def _network(value: object) -> None:
+    _text(value)
+    parse_network(str(value))
+
+
+def _pattern(value: object) -> None:
+    _text(value)
+    compile_regex(str(value), "")
+
+
+def _flags(value: object) -> None:
+    _text(value)
+    if not set(str(value)) <= set("ims"):
+        raise ValueError(f"flags are letters of 'ims', not {value!r:.60}")
+
+
+def _one_of(names: Mapping[str, object]) -> Callable[[object], None]:
+    def check(value: object) -> None:
+        if value not in names:
+            raise ValueError(f"one of {', '.join(names)} is needed, not {value!r:.60}")
+
+    return check
+
+
+def _each(check: Callable[[object], None]) -> Callable[[object], None]:
+    def check_each(values: object) -> None:
+        if not isinstance(values, tuple) or not values:
+            raise TypeError(f"a tuple of at least one value is needed, not {values!r:.60}")
+        for value in values:
+            check(value)
+
+    return check_each
+
+
+# What an argument must be, by the name of the matcher's parameter.
+_CHECKS: dict[str, Callable[[object], None]] = {
+    "field": _text,
+    "other": _text,
+    "value": _text,
+    "values": _each(_text),
+    "glob": _text,
+    "globs": _each(_text),
+    "number": _number,
+    "network": _network,
+    "networks": _each(_network),
+    "pattern": _pattern,
+    "flags": _flags,
+    "part": _one_of(TIME_PARTS),
+    "comparison": _one_of(COMPARISONS),
+}
+# The equality matchers that take numbers beside text.
+_SCALAR_MATCHERS = ("equals", "equals_any", "equals_all")
+
+
+@lru_cache(maxsize=None)
+def _signature(name: str) -> tuple[int, list[tuple[str, Callable[[object], None]]]]:
+    """Return how many arguments a matcher needs behind the event, and each parameter with its check."""
+    parameters = list(inspect.signature(MATCHERS[name]).parameters.values())[1:]
+    checks = dict(_CHECKS)
+    if name in _SCALAR_MATCHERS:
+        checks |= {"value": _scalar, "values": _each(_scalar)}
+    required = sum(parameter.default is inspect.Parameter.empty for parameter in parameters)
+    return required, [(parameter.name, checks[parameter.name]) for parameter in parameters]
+
+
+def compile_expression(source: str, name: str = "expression") -> Predicate:
+    """Return the predicate of an expression: a function of one event (a mapping) that returns a bool.
+
+    *name* says in tracebacks whose expression it is; the source line is shown there too.
+
+    Raises:
+        ExpressionError: *source* is no expression.
+    """
+    parse_expression(source)
+    filename = f"<sigma {''.join(c if c.isprintable() else '?' for c in name)}>"
+    text = f"def predicate({EVENT}):\n    return ({source}\n    )\n"
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    namespace: dict[str, Any] = {"__builtins__": {}, **MATCHERS}
+    try:
+        exec(compile(text, filename, "exec"), namespace)  # noqa: S102 - checked against the grammar above
+    except (SyntaxError, MemoryError, RecursionError) as error:
+        raise ExpressionError(f"nested too deeply for Python: {error}") from error
+    predicate: Predicate = namespace["predicate"]
+    return predicate

@@ -1,0 +1,287 @@
+"""Rule files become rules: YAML, pySigma's parser, the pipeline, the backend. pySigma is imported only when needed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from .errors import RuleError, RuleLoadError
+from .restrictiveness import Restrictiveness
+from .rules import Rule
+from .ruleset import Ruleset
+
+if TYPE_CHECKING:
+    from sigma.collection import SigmaCollection
+    from sigma.correlations import SigmaCorrelationRule
+    from sigma.filters import SigmaFilter
+    from sigma.processing.pipeline import ProcessingPipeline
+    from sigma.rule import SigmaRule
+
+    PipelineSpec = str | Path | ProcessingPipeline
+    Parsed = SigmaRule | SigmaCorrelationRule | SigmaFilter
+
+OnError = Literal["raise", "collect"]
+Placeholders = Mapping[str, str | int | Sequence[str | int]]
+RULE_SUFFIXES = (".yml", ".yaml")
+
+
+def load_rules(
+    *paths: str | Path,
+    pipeline: PipelineSpec | Sequence[PipelineSpec] | None = None,
+    placeholders: Placeholders | None = None,
+    restrictiveness: Restrictiveness | str | None = None,
+    on_error: OnError = "raise",
+) -> Ruleset:
+    """Load rules from files and directories (``*.yml``, ``*.yaml`` at any depth, in order of their paths).
+
+    Sigma filters among the files are applied to all rules that they name. Files may hold several documents.
+
+    Args:
+        paths: Files or directories.
+        pipeline: A pipeline's name, the path of a YAML pipeline, a ProcessingPipeline, or a list of these.
+        placeholders: Values for ``%name%`` in values with ``|expand``: text, number or a list of these.
+        restrictiveness: Which rules to keep, see Restrictiveness; None keeps all.
+        on_error: ``"raise"`` the first problem, or ``"collect"`` all of them in the result's ``errors``.
+
+    Raises:
+        RuleLoadError: A path or a rule cannot be loaded, with ``on_error="raise"``.
+        ValueError: An argument is none of its allowed values.
+        sigma.exceptions.SigmaError: The pipeline does not exist or cannot be read.
+    """
+    loader = _Loader(pipeline, placeholders, restrictiveness, on_error)
+    for path in _rule_files(paths, loader):
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            loader.report(RuleError(f"cannot be read: {error.strerror}", "check the path", path=str(path)))
+            continue
+        loader.parse(text, path)
+    return loader.ruleset()
+
+
+def parse_rules(
+    text: str | bytes,
+    /,
+    *,
+    pipeline: PipelineSpec | Sequence[PipelineSpec] | None = None,
+    placeholders: Placeholders | None = None,
+    restrictiveness: Restrictiveness | str | None = None,
+    on_error: OnError = "raise",
+) -> Ruleset:
+    """Load rules from YAML text, several documents allowed; arguments and errors as in ``load_rules``."""
+    loader = _Loader(pipeline, placeholders, restrictiveness, on_error)
+    loader.parse(text, None)
+    return loader.ruleset()
+
+
+def resolve_pipeline(
+    pipeline: PipelineSpec | Sequence[PipelineSpec] | None, placeholders: Placeholders | None = None
+) -> ProcessingPipeline | None:
+    """Return one fresh pipeline for the given ones, lowest priority number first, placeholders before all.
+
+    Raises:
+        sigma.exceptions.SigmaError: A pipeline does not exist or cannot be read.
+    """
+    specs = [pipeline] if isinstance(pipeline, (str, Path)) or not isinstance(pipeline, Sequence) else list(pipeline)
+    parts = sorted((_pipeline(spec) for spec in specs if spec is not None), key=lambda part: part.priority)
+    if placeholders is not None:
+        parts.insert(0, _placeholder_pipeline(placeholders))
+    if not parts:
+        return None
+    merged, *others = parts
+    for other in others:
+        merged = merged + other
+    return merged
+
+
+def _pipeline(spec: PipelineSpec) -> ProcessingPipeline:
+    from sigma.exceptions import SigmaPipelineNotFoundError
+    from sigma.processing.pipeline import ProcessingPipeline
+
+    if isinstance(spec, ProcessingPipeline):
+        return copy.deepcopy(spec)  # its items would else belong to the first backend they are given to
+    if isinstance(spec, str) and Path(spec).suffix not in RULE_SUFFIXES:
+        return _named_pipeline(spec)
+    try:
+        text = Path(spec).read_text(encoding="utf-8")
+    except OSError as error:
+        raise SigmaPipelineNotFoundError(f"{spec} ({error.strerror})") from error
+    return ProcessingPipeline.from_yaml(text)
+
+
+def _named_pipeline(name: str) -> ProcessingPipeline:
+    from sigma.pipelines import linux_eval
+    from sigma.plugins import InstalledSigmaPlugins
+
+    own = linux_eval.pipelines.get(name)
+    if own is not None:
+        return own()
+    resolved: ProcessingPipeline = (
+        InstalledSigmaPlugins.autodiscover().get_pipeline_resolver().resolve_pipeline(name)
+    )
+    return resolved
+
+
+def _placeholder_pipeline(placeholders: Placeholders) -> ProcessingPipeline:
+    from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
+    from sigma.processing.transformations import ValueListPlaceholderTransformation
+
+    return ProcessingPipeline(
+        items=[ProcessingItem(ValueListPlaceholderTransformation(), identifier="pyeval_placeholders")],
+        vars={name: list(value) if isinstance(value, (list, tuple)) else [value] for name, value in placeholders.items()},
+    )
+
+
+def _rule_files(paths: Iterable[str | Path], loader: _Loader) -> Iterator[Path]:
+    """Yield each file once, those of a directory in order of their paths; report what is not there."""
+    seen: set[Path] = set()
+    for given in map(Path, paths):
+        if given.is_dir():
+            files = sorted(file for file in given.rglob("*") if file.suffix in RULE_SUFFIXES and file.is_file())
+            if not files:
+                remedy = "name a file, or a directory that holds *.yml or *.yaml files"
+                loader.report(RuleError("no rule files in this directory", remedy, path=str(given)))
+        elif given.exists():
+            files = [given]
+        else:
+            loader.report(RuleError("no such file or directory", "check the path", path=str(given)))
+            continue
+        for file in files:
+            if file.resolve() not in seen:
+                seen.add(file.resolve())
+                yield file
+
+
+class _Loader:
+    """Collects parsed documents, then converts them all: filters apply across files."""
+
+    def __init__(
+        self,
+        pipeline: PipelineSpec | Sequence[PipelineSpec] | None,
+        placeholders: Placeholders | None,
+        restrictiveness: Restrictiveness | str | None,
+        on_error: OnError,
+    ) -> None:
+        if on_error not in ("raise", "collect"):
+            raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
+        self._pipeline = resolve_pipeline(pipeline, placeholders)
+        self._selection = None if restrictiveness is None else Restrictiveness.parse(restrictiveness)
+        self._raise = on_error == "raise"
+        self._errors: list[RuleError] = []
+        self._parsed: list[Parsed] = []
+
+    def report(self, error: RuleError) -> None:
+        """Raise or keep *error*, as the caller asked for."""
+        if self._raise:
+            raise RuleLoadError(error)
+        self._errors.append(error)
+
+    def parse(self, text: str | bytes, path: Path | None) -> None:
+        """Read the YAML documents of one file and parse the rules and filters in them."""
+        import yaml
+        from sigma.rule.base import SigmaYAMLLoader
+
+        place = None if path is None else str(path)
+        try:
+            documents = list(yaml.load_all(text, Loader=SigmaYAMLLoader))  # noqa: S506 - a safe loader
+        except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+            self.report(RuleError(_yaml_reason(error), "correct the YAML", path=place))
+            return
+        documents = [document for document in documents if document is not None]
+        for document in documents:
+            if not isinstance(document, dict):
+                reason = f"a rule is a mapping of keys, not {type(document).__name__}"
+                self.report(RuleError(reason, "is this a Sigma rule file?", path=place))
+                return
+        # Without actions the documents are independent, and one that fails takes no other with it.
+        together = any("action" in document for document in documents)
+        for group in [documents] if together else [[document] for document in documents]:
+            self._parse_documents(group, path)
+
+    def _parse_documents(self, documents: list[dict[str, Any]], path: Path | None) -> None:
+        from sigma.exceptions import SigmaError
+
+        title = documents[0].get("title") if documents else None
+        place = None if path is None else str(path)
+        try:
+            collection = _collection(documents, path)
+        except SigmaError as error:
+            self.report(RuleError(_words(error), "", title=_text(title), path=place))
+            return
+        except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
+            reason = f"not a Sigma rule: {type(error).__name__}: {error}"
+            self.report(RuleError(reason, "compare it with the Sigma specification", title=_text(title), path=place))
+            return
+        rules: list[Parsed] = [*collection.rules, *collection.filters]
+        own_errors = {id(error) for rule in rules for error in rule.errors}
+        for error in collection.errors:
+            if id(error) not in own_errors:
+                self.report(RuleError(_words(error), "", path=place))
+        for rule in rules:
+            for error in rule.errors:
+                self.report(RuleError(_words(error), "", _text(rule.title), _text(rule.id), place))
+            if not rule.errors:
+                self._parsed.append(rule)
+
+    def ruleset(self) -> Ruleset:
+        """Apply the filters, select, convert every rule; return the result."""
+        from sigma.backends.pyeval import PyEvalBackend
+        from sigma.collection import SigmaCollection
+        from sigma.exceptions import SigmaError
+
+        backend = PyEvalBackend(self._pipeline)
+        rules: list[Rule] = []
+        for rule in SigmaCollection(self._parsed, resolve_references=False).rules:
+            if not self._admits(rule):
+                continue
+            try:
+                rules += backend.convert_to_rules(rule)
+            except SigmaError as error:
+                self.report(_rule_error(rule, error))
+        return Ruleset(rules, self._errors)
+
+    def _admits(self, rule: SigmaRule | SigmaCorrelationRule) -> bool:
+        if self._selection is None:
+            return True
+        level = None if rule.level is None else str(rule.level)
+        status = None if rule.status is None else str(rule.status)
+        return self._selection.admits(level, status, [str(tag) for tag in rule.tags])
+
+
+def _collection(documents: list[dict[str, Any]], path: Path | None) -> SigmaCollection:
+    from sigma.collection import SigmaCollection
+    from sigma.exceptions import SigmaRuleLocation
+
+    options: dict[str, Any] = {"collect_filters": True, "resolve_references": False, "collect_errors": True}
+    if path is not None:
+        options["source"] = SigmaRuleLocation(path)
+    try:  # pySigma 2: its default policy compiles regular expressions with RE2, the product runs Python's
+        from sigma.policy.profiles import TrustedPolicy
+
+        options["policy"] = TrustedPolicy
+    except ImportError:
+        pass
+    return SigmaCollection.from_dicts(documents, **options)
+
+
+def _rule_error(rule: SigmaRule | SigmaCorrelationRule, error: Exception) -> RuleError:
+    place = None if rule.source is None else str(rule.source.path)
+    reason = getattr(error, "finding", None) or _words(error)
+    return RuleError(reason, getattr(error, "remedy", ""), _text(rule.title), _text(rule.id), place)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None or value == "" else str(value)
+
+
+def _words(error: Exception) -> str:
+    """Return an error's own words on one line, without the location that pySigma appends."""
+    return " ".join(str(error.args[0] if error.args else type(error).__name__).split())
+
+
+def _yaml_reason(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or " ".join(str(error).split())
+    return f"not YAML: {problem}" + (f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else "")
