@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -260,10 +261,9 @@ def _collection(documents: list[dict[str, Any]], path: Path | None) -> SigmaColl
     options: dict[str, Any] = {"collect_filters": True, "resolve_references": False, "collect_errors": True}
     if path is not None:
         options["source"] = SigmaRuleLocation(path)
-    try:  # pySigma 2: its default policy compiles regular expressions with RE2, the product runs Python's
+    # pySigma 2 compiles regular expressions with RE2 by default, this product runs Python's; pySigma 1 knows no policies.
+    with contextlib.suppress(ModuleNotFoundError):
         options["policy"] = importlib.import_module("sigma.policy.profiles").TrustedPolicy
-    except ModuleNotFoundError:
-        pass  # pySigma 1 knows no policies and always uses Python's
     return SigmaCollection.from_dicts(documents, **options)
 
 

@@ -1,0 +1,208 @@
+"""Rule files: what is found, what is refused with which words, and that the rest goes on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from sigma.processing.pipeline import ProcessingPipeline
+
+from sigma.pyeval import LogSource, RuleLoadError, load_rules, parse_rules
+
+from .conftest import rule_yaml
+
+GOOD = rule_yaml("sel: {A: x}\ncondition: sel", title="Good")
+
+
+def write(folder: Path, **files: str) -> Path:
+    """Write rule files by stem and return their folder."""
+    for stem, text in files.items():
+        path = folder / f"{stem}.yml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def test_directories_are_read_in_order_of_paths(tmp_path: Path) -> None:
+    """All *.yml and *.yaml at any depth, each once, others left alone."""
+    write(tmp_path, b=GOOD.replace("Good", "B"), a=GOOD.replace("Good", "A"))
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "c.yaml").write_text(GOOD.replace("Good", "C"))
+    (tmp_path / "README.md").write_text("# no rule")
+    ruleset = load_rules(tmp_path, tmp_path / "a.yml", str(tmp_path / "sub"))
+    assert [rule.title for rule in ruleset.rules] == ["A", "B", "C"]
+    assert ruleset.rules[0].path == str(tmp_path / "a.yml")
+
+
+def test_metadata_is_carried() -> None:
+    """Everything that an alert or a reader needs stands on the rule."""
+    text = rule_yaml(
+        "sel: {A: x}\ncondition: sel",
+        title="All of it",
+        logsource="{category: c, product: P, service: s}",
+        extra=(
+            "id: 12345678-1234-4234-8234-123456789abc\nstatus: test\nlevel: high\nauthor: A. Nobody\nlicense: MIT\n"
+            "description: What\nreferences: [https://example.org]\nfalsepositives: [Admins]\nfields: [A, B]\n"
+            "tags: [attack.t1059, attack.execution]\n"
+        ),
+    )
+    [rule] = parse_rules(text).rules
+    assert (rule.id, rule.title, rule.level, rule.status) == (
+        "12345678-1234-4234-8234-123456789abc",
+        "All of it",
+        "high",
+        "test",
+    )
+    assert rule.tags == ("attack.t1059", "attack.execution")
+    assert rule.logsource == LogSource("c", "P", "s")
+    assert (rule.author, rule.license, rule.description) == ("A. Nobody", "MIT", "What")
+    assert (rule.references, rule.falsepositives, rule.fields) == (("https://example.org",), ("Admins",), ("A", "B"))
+    assert len(rule.source_hash) == 64
+
+
+MISTAKES = [
+    ("title: x\n  y: [", "not YAML"),
+    ("- a\n- b\n", "a rule is a mapping of keys, not list; is this a Sigma rule file?"),
+    ("just text\n", "a rule is a mapping of keys, not str"),
+    (GOOD.replace("A: x", "A|nonsense: x"), "Unknown modifier 'nonsense'"),
+    (GOOD.replace("A: x", "A: x, A: y"), "Duplicate key 'A'"),
+    (GOOD.replace("logsource:\n    category: test\n", ""), "must have a log source"),
+    (GOOD.replace("A: x", "A|gt: x"), "incompatible to value type of 'x'"),
+    (GOOD.replace("A: x", "A|re: '('"), "unterminated subpattern at position 0"),
+    (GOOD.replace("A: x", "A|cidr: 10.0.0.1/8"), "Invalid CIDR"),
+    (GOOD.replace("A: x", "A|exists: maybe"), "incompatible to value type"),
+    (GOOD.replace("title: Good", "title: Good\nlevel: sever"), "sever"),
+    (GOOD.replace("title: Good", "title: Good\nid: not-a-uuid"), "UUID"),
+    (GOOD.replace("condition: sel", "condition: [sel, {a: b}]"), "the condition is dict, not text"),
+    (GOOD.replace("{A: x}", "{}"), "Detection is empty"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), MISTAKES, ids=lambda value: str(value)[:40])
+def test_a_mistake_is_named_and_the_rest_goes_on(tmp_path: Path, text: str, words: str) -> None:
+    """Collected: one line with file and finding, and the good rule loads. Raised: the same line."""
+    write(tmp_path, bad=text, good=GOOD)
+    ruleset = load_rules(tmp_path, on_error="collect")
+    assert [rule.title for rule in ruleset.rules] == ["Good"]
+    [error] = ruleset.errors
+    assert words in str(error)
+    assert str(error).startswith(str(tmp_path / "bad.yml"))
+    assert "\n" not in str(error)
+    with pytest.raises(RuleLoadError, match="bad.yml") as raised:
+        load_rules(tmp_path)
+    assert raised.value.error == error
+
+
+def test_yaml_errors_name_line_and_column() -> None:
+    """The place of a syntax error, counted from 1."""
+    [error] = parse_rules("title: x\nfoo: [1, 2\nbar: }\n", on_error="collect").errors
+    assert "line 3" in error.reason
+
+
+def test_missing_and_unreadable_paths(tmp_path: Path) -> None:
+    """A path that is not there, an empty directory, a file without permission: one line each."""
+    (tmp_path / "empty").mkdir()
+    locked = tmp_path / "locked.yml"
+    locked.write_text(GOOD)
+    locked.chmod(0)
+    ruleset = load_rules(tmp_path / "none.yml", tmp_path / "empty", locked, on_error="collect")
+    reasons = [error.reason for error in ruleset.errors]
+    assert reasons[:2] == ["no such file or directory", "no rule files in this directory"]
+    if os.geteuid() != 0:  # root reads everything
+        assert reasons[2] == "cannot be read: Permission denied"
+
+
+def test_one_bad_document_takes_no_other_with_it() -> None:
+    """Documents of one file stand alone unless actions tie them."""
+    text = "---\n".join([GOOD, GOOD.replace("A: x", "A|nonsense: x"), GOOD.replace("Good", "Second")])
+    ruleset = parse_rules(text, on_error="collect")
+    assert [rule.title for rule in ruleset.rules] == ["Good", "Second"]
+    assert len(ruleset.errors) == 1
+
+
+def test_actions_join_documents() -> None:
+    """global, repeat and reset build rules from parts."""
+    text = (
+        "action: global\nlogsource: {category: test}\nlevel: high\n---\n"
+        "title: One\ndetection: {sel: {A: x}, condition: sel}\n---\n"
+        "action: repeat\ntitle: Two\ndetection: {sel: {A: y}}\n---\n"
+        "action: reset\n---\n" + GOOD.replace("Good", "Three")
+    )
+    ruleset = parse_rules(text)
+    assert [(rule.title, rule.level, rule.expression) for rule in ruleset.rules] == [
+        ("One", "high", "equals(event, 'A', 'x')"),
+        ("Two", "high", "equals(event, 'A', 'y')"),
+        ("Three", None, "equals(event, 'A', 'x')"),
+    ]
+
+
+FILTER = """
+title: Known host
+logsource: {category: test}
+filter:
+    rules: any
+    known: {Host: build}
+    condition: not known
+"""
+
+
+def test_a_filter_applies_to_the_rules_of_all_files(tmp_path: Path) -> None:
+    """A filter file narrows every rule of its log source, in the same bytes on every run."""
+    write(tmp_path, a=GOOD, z=FILTER)
+    first, second = load_rules(tmp_path), load_rules(tmp_path)
+    expression = "equals(event, 'A', 'x') and not equals(event, 'Host', 'build')"
+    assert [rule.expression for rule in first.rules] == [expression]
+    assert first.rules == second.rules
+
+
+def test_placeholders(tmp_path: Path) -> None:
+    """Values come from the call; a rule that needs others is refused by name."""
+    text = GOOD.replace("A: x", "A|expand: '%admins%'")
+    [rule] = parse_rules(text, placeholders={"admins": ["root", "a*"]}).rules
+    assert rule.expression == "equals(event, 'A', 'root') or startswith(event, 'A', 'a')"
+    [rule] = parse_rules(text, placeholders={"admins": "root"}).rules
+    assert rule.expression == "equals(event, 'A', 'root')"
+    [error] = parse_rules(text, placeholders={"other": "x"}, on_error="collect").errors
+    assert "admins" in error.reason
+
+
+PIPELINE = "name: p\npriority: 10\ntransformations:\n- {id: m, type: field_name_mapping, mapping: {A: B}}\n"
+
+
+def test_pipelines_by_file_object_and_list(tmp_path: Path) -> None:
+    """A YAML path, an object, and a list; an object given twice is applied once a call, unharmed."""
+    path = tmp_path / "p.yml"
+    path.write_text(PIPELINE)
+    pipeline = ProcessingPipeline.from_yaml(PIPELINE)
+    second = ProcessingPipeline.from_yaml(PIPELINE.replace("A: B", "B: C").replace("10", "20"))
+    for spec, field in [(path, "B"), (str(path), "B"), (pipeline, "B"), (pipeline, "B"), ([second, pipeline], "C")]:
+        [rule] = parse_rules(GOOD, pipeline=spec).rules
+        assert rule.expression == f"equals(event, '{field}', 'x')"
+
+
+def test_a_pipeline_that_is_not_there_is_named() -> None:
+    """Unknown names and missing files are errors of the call, not of a rule."""
+    with pytest.raises(Exception, match="no_such_pipeline"):
+        parse_rules(GOOD, pipeline="no_such_pipeline")
+    with pytest.raises(Exception, match="missing.yml"):
+        parse_rules(GOOD, pipeline="missing.yml")
+
+
+def test_on_error_is_checked() -> None:
+    """A typing mistake in the call itself is loud."""
+    with pytest.raises(ValueError, match="on_error is 'raise' or 'collect'"):
+        parse_rules(GOOD, on_error="ignore")  # type: ignore[arg-type]
+
+
+def test_scope_from_a_pipeline() -> None:
+    """A pipeline's scope becomes part of the expression, in parentheses where it needs them."""
+    pipeline = PIPELINE + (
+        "- {id: s, type: set_state, key: scope, val: \"exists(event, 'S') or exists(event, 'T')\"}\n"
+    )
+    [rule] = parse_rules(GOOD, pipeline=ProcessingPipeline.from_yaml(pipeline)).rules
+    assert rule.expression == "(exists(event, 'S') or exists(event, 'T')) and equals(event, 'B', 'x')"
+    assert rule.scope == "(exists(event, 'S') or exists(event, 'T'))"
+    bad = ProcessingPipeline.from_yaml(pipeline.replace("exists(event, 'S') or", "print('x') or"))
+    [error] = parse_rules(GOOD, pipeline=bad, on_error="collect").errors
+    assert "the pipeline's scope" in error.reason
