@@ -37,8 +37,8 @@ def linux_eval_pipeline(
 
     Args:
         field_mappings: Name of a field in rules -> the event's name for it, or several names of which an
-            event has one. Adds to the built-in mappings of every log source and replaces those for the same name;
-            scopes follow.
+            event has one. Adds to the built-in mappings of every log source and replaces those for the same
+            name; scopes follow.
         journald_processes: Whether process_creation rules look at journald lines as well, whose ``_EXE`` and
             ``_CMDLINE`` are those of the process that wrote the line.
 
@@ -51,7 +51,7 @@ def linux_eval_pipeline(
     for name, table in tables.items():
         items += _field_items(name, table)
     for log_source in log_sources():
-        scope = emit_scope(log_source.name, tables[log_source.fields], journald_processes=journald_processes)
+        scope = emit_scope(log_source.name, tables["any"], journald_processes=journald_processes)
         if scope is not None:
             setter = SetStateTransformation("scope", scope)
             items.append(_item(f"scope_{log_source.name}", setter, _served_as({log_source.name})))

@@ -34,7 +34,8 @@ def emit_scope(log_source: str, table: FieldTable, *, journald_processes: bool =
 
     Args:
         log_source: Name of a log source, see ``log_sources``.
-        table: Its fields; the scope reads the names that they are mapped to.
+        table: The fields of any event, since a scope tells one kind from the others; it reads the names that
+            they are mapped to.
         journald_processes: Whether a journald line counts as an event of the process that wrote it.
 
     Raises:

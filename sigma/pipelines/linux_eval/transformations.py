@@ -157,7 +157,7 @@ class CorrelationFieldTransformation(PreprocessingTransformation):
         if names is None:
             raise SigmaTransformationError(
                 f"{describe_rule(rule)} uses {_quoted([field])}, which {describe_rule(member)} with "
-                f"{describe_logsource(member.logsource)} does not have; an alias gives that rule another field; "
+                f"{describe_logsource(member.logsource)} does not have; an alias gives it another field; "
                 f"supported fields: {table.supported()}; {_REMEDY}",
                 source=rule.source,
             )
