@@ -170,6 +170,19 @@ def test_applying_it_twice_changes_nothing_more(make_rule):
     assert mapped_fields(pipeline, rule) == ["_EXE", "sha"]
 
 
+def test_a_filter_that_two_rules_share_is_mapped_and_checked(make_rule):
+    """pySigma 1.5 gives both rules the same detection, which is thus mapped already for the second one."""
+    sigma_filter = {
+        "title": "Without root",
+        "logsource": PROCESS,
+        "filter": {"rules": "any", "root": {"User": "root"}, "condition": "not root"},
+    }
+    rules = [make_rule(PROCESS, {"Image": "x"}, name=name).to_dict() for name in ("one", "two")]
+    collection = SigmaCollection.from_dicts([*rules, sigma_filter])
+    queries = TextQueryTestBackend(linux_eval_pipeline()).convert(collection)
+    assert queries == ['_EXE="x" and not _USER="root"'] * 2
+
+
 # Mappings of the caller ------------------------------------------------------------------------------------
 
 

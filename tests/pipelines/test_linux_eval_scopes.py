@@ -111,7 +111,7 @@ SCOPES = [
     ),
     (
         service("sudo"),
-        [line("sudo"), {"MESSAGE": "x", "_COMM": "sudo"}],
+        [line("sudo"), {"MESSAGE": "x", "_COMM": "sudo"}, {"SYSLOG_IDENTIFIER": "sudo", "USER": "root"}],
         [line("sshd"), line("sudoers"), PLAIN_LINE],
     ),
     (service("su"), [line("su"), line("su(pam_unix)")], [line("sudo"), line("sum"), PLAIN_LINE]),
@@ -125,7 +125,12 @@ SCOPES = [
             line("crontab"),
             line("x", SYSLOG_FACILITY="9"),
         ],
-        [line("chronyd"), line("x", SYSLOG_FACILITY="90"), PLAIN_LINE],
+        [
+            line("chronyd"),
+            line("x", SYSLOG_FACILITY="90"),
+            PLAIN_LINE,
+            {"_EXE": "/usr/bin/crontab", "_CMDLINE": "crontab -r", "_COMM": "crontab"},
+        ],
     ),
     (
         service("auth"),
@@ -181,7 +186,8 @@ def test_the_text_of_a_scope(make_rule):
         "exists(event, '_DESTINATION_HOSTNAME'))"
     )
     assert scope_of(make_rule, service("named")) == (
-        "(equals(event, 'SYSLOG_IDENTIFIER', 'named') or equals(event, '_COMM', 'named'))"
+        "(equals(event, 'SYSLOG_IDENTIFIER', 'named') or "
+        "exists(event, 'MESSAGE') and equals(event, '_COMM', 'named'))"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from sigma.exceptions import SigmaConfigurationError
 from sigma.processing.conditions import (
@@ -27,7 +27,9 @@ from .transformations import (
 
 
 def linux_eval_pipeline(
-    field_mappings: Mapping[str, str | Sequence[str]] | None = None, *, journald_processes: bool = False
+    field_mappings: Mapping[str, str | list[str] | tuple[str, ...]] | None = None,
+    *,
+    journald_processes: bool = False,
 ) -> ProcessingPipeline:
     """Return a new pipeline that maps rules for Linux and web servers onto the Linux event schema.
 

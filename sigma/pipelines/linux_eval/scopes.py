@@ -55,30 +55,28 @@ def emit_scope(log_source: str, table: FieldTable, *, journald_processes: bool =
 
 
 def _emit_service_scope(table: FieldTable, service: Service) -> str:
-    identifiers, comms = _names(table, "SYSLOG_IDENTIFIER"), _names(table, "_COMM")
+    identifiers = table.mapping["SYSLOG_IDENTIFIER"]
+    line = _emit_exists_any(table, ["MESSAGE"])
     processes = dict.fromkeys(program[:COMM_LENGTH] for program in service.programs if "(" not in program)
+    comm = _any_of(_emit_equals(table.mapping["_COMM"], tuple(processes)))
     terms = [
         *_emit_equals(identifiers, service.programs),
         *_emit_startswith(identifiers, service.prefixes),
-        *_emit_equals(comms, tuple(processes)),
-        *_emit_equals(_names(table, "SYSLOG_FACILITY"), service.facilities),
-        *_emit_startswith(_names(table, "MESSAGE"), service.messages),
+        f"{line} and {comm}",  # an event of the process itself has its name too, and is no log line
+        *_emit_equals(table.mapping["SYSLOG_FACILITY"], service.facilities),
+        *_emit_startswith(table.mapping["MESSAGE"], service.messages),
     ]
     if service.access_log:
         terms.append(_emit_exists_any(table, ACCESS_LOG_FIELDS))
     if service.own_file:
         writer = _emit_exists_any(table, ["SYSLOG_IDENTIFIER", "_COMM"])
-        terms.append(f"{_emit_exists_any(table, ['MESSAGE'])} and not {writer}")
+        terms.append(f"{line} and not {writer}")
     return _any_of(terms)
 
 
 def _emit_exists_any(table: FieldTable, fields: Iterable[str]) -> str:
-    names = dict.fromkeys(name for field in fields for name in _names(table, field))
+    names = dict.fromkeys(name for field in fields for name in table.mapping[field])
     return _any_of(f"exists(event, {name!a})" for name in names)
-
-
-def _names(table: FieldTable, field: str) -> tuple[str, ...]:
-    return table.targets(field) or (field,)
 
 
 def _emit_equals(names: Iterable[str], values: tuple[str, ...]) -> list[str]:
