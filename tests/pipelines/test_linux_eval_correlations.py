@@ -30,11 +30,10 @@ def correlation(*rules, name="together", kind="event_count", **more):
     return {"title": name, "name": name, "correlation": keys}
 
 
-def apply(*documents, resolve=True, mappings=None):
+def apply(*documents, mappings=None):
     """Apply the pipeline to members first, then correlations, and return the last correlation."""
     rules = SigmaCollection.from_yaml(yaml.safe_dump_all(documents))
-    if resolve:
-        rules.resolve_rule_references()
+    rules.resolve_rule_references()
     pipeline = linux_eval_pipeline(mappings)
     ordered = sorted(rules.rules, key=lambda rule: isinstance(rule, SigmaCorrelationRule))
     for rule in ordered:
@@ -111,10 +110,10 @@ def test_a_correlation_of_a_correlation_has_the_fields_of_its_rules_and_its_alia
     ]
 
 
-def test_before_references_are_resolved_any_linux_field_is_mapped():
-    assert apply(
-        member("a", PROCESS), correlation("a", **{"group-by": ["User"]}), resolve=False
-    ).group_by == ["_USER"]
+@pytest.mark.parametrize(("field", "mapped"), [("User", "_USER"), ("type", "type"), ("Unknown", "Unknown")])
+def test_before_references_are_resolved_a_field_of_any_linux_event_is_mapped(field, mapped):
+    rule = SigmaCorrelationRule.from_dict(correlation("a", **{"group-by": [field]}))
+    assert linux_eval_pipeline().apply(rule).group_by == [mapped]
 
 
 @pytest.mark.parametrize(
@@ -166,3 +165,20 @@ def test_a_field_with_several_names_cannot_group():
         SigmaTransformationError, match="'User' has several names in the events of its rules: uid, user"
     ):
         apply(*documents, mappings={"User": ["user", "uid"]})
+
+
+def test_an_alias_may_name_its_rule_by_id():
+    identified = {**member("a", PROCESS), "id": "8f0c2f5e-0b8f-4b43-9d0e-3f1f6d8a7c11"}
+    rule = apply(
+        identified, correlation("a", aliases={"who": {identified["id"]: "User"}}, **{"group-by": ["who"]})
+    )
+    [alias] = rule.aliases
+    assert list(alias.mapping.values()) == ["_USER"]
+
+
+def test_correlations_that_refer_to_each_other_end_in_an_error():
+    with pytest.raises(SigmaTransformationError, match="refers to itself"):
+        apply(
+            correlation("b", name="a", **{"group-by": ["User"]}),
+            correlation("a", name="b", **{"group-by": ["User"]}),
+        )

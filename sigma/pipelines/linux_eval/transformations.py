@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sigma.conditions import ConditionAND
-from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationRule
+from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationRule, SigmaRuleReference
 from sigma.exceptions import SigmaTransformationError
 from sigma.processing.conditions import RuleProcessingCondition
 from sigma.processing.transformations import FieldMappingTransformation, RuleFailureTransformation
@@ -109,11 +109,11 @@ class CorrelationFieldTransformation(PreprocessingTransformation):
         if not isinstance(rule, SigmaCorrelationRule):
             return
         aliases = {alias.alias for alias in rule.aliases}
-        for alias in rule.aliases:
+        members = _resolved(rule.referenced_rules)
+        for alias in rule.aliases:  # their references are never resolved by pySigma
             for reference, field in alias.mapping.items():
-                members = [m for r, m in _members(rule) if r == reference.reference]
-                alias.mapping[reference] = self._map(rule, field, members)
-        members = [member for _, member in _members(rule)]
+                named = [m for m in members if reference.reference in (m.name, str(m.id))]
+                alias.mapping[reference] = self._map(rule, field, named)
         if rule.group_by is not None:
             rule.group_by = [f if f in aliases else self._map(rule, f, members) for f in rule.group_by]
         condition = rule.condition
@@ -125,8 +125,8 @@ class CorrelationFieldTransformation(PreprocessingTransformation):
     def _map(
         self, rule: SigmaCorrelationRule, field: str, members: Iterable[SigmaRule | SigmaCorrelationRule]
     ) -> str:
-        names = {name for member in members for name in self._member_names(rule, field, member)}
-        if not names:  # applied before the references were resolved: nothing is known about the members
+        names = {name for member in members for name in self._names(field, member, (rule,))}
+        if not names:  # references that are not resolved yet, or an alias for a rule that is no member
             names.update(self.tables["linux"].targets(field) or (field,))
         if len(names) > 1:
             raise SigmaTransformationError(
@@ -136,15 +136,21 @@ class CorrelationFieldTransformation(PreprocessingTransformation):
             )
         return names.pop()
 
-    def _member_names(
-        self, rule: SigmaCorrelationRule, field: str, member: SigmaRule | SigmaCorrelationRule
+    def _names(
+        self, field: str, member: SigmaRule | SigmaCorrelationRule, within: tuple[SigmaCorrelationRule, ...]
     ) -> tuple[str, ...]:
-        if isinstance(
-            member, SigmaCorrelationRule
-        ):  # its matches carry its group, aliases under their own names
+        """Return the names of *field* in the events of *member*; *within*: the rules that led to it."""
+        rule = within[0]
+        if isinstance(member, SigmaCorrelationRule):
+            if any(member is outer for outer in within):
+                raise SigmaTransformationError(f"{describe_rule(rule)} refers to itself", source=rule.source)
+            # What a correlation finds carries its group, and aliases under their own names.
             if field in {alias.alias for alias in member.aliases}:
                 return (field,)
-            return tuple(n for _, inner in _members(member) for n in self._member_names(rule, field, inner))
+            inner_rules = _resolved(member.referenced_rules)
+            return tuple(
+                name for inner in inner_rules for name in self._names(field, inner, (*within, member))
+            )
         log_source = find_log_source(member.logsource)
         if log_source is None:
             raise SigmaTransformationError(
@@ -212,10 +218,9 @@ def _asks_for_absence(value: SigmaType) -> bool:
     return isinstance(value, SigmaNull) or (isinstance(value, SigmaExists) and not value.exists)
 
 
-def _members(rule: SigmaCorrelationRule) -> Iterator[tuple[str, SigmaRule | SigmaCorrelationRule]]:
-    for reference in rule.referenced_rules:
-        if hasattr(reference, "rule"):  # set when the collection resolves its references
-            yield reference.reference, reference.rule
+def _resolved(references: Iterable[SigmaRuleReference]) -> list[SigmaRule | SigmaCorrelationRule]:
+    """Return the rules referred to; a reference has one only after its collection has resolved it."""
+    return [reference.rule for reference in references if hasattr(reference, "rule")]
 
 
 def _quoted(names: list[str]) -> str:
