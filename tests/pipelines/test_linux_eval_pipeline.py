@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from sigma.exceptions import SigmaTransformationError
@@ -11,6 +12,7 @@ from sigma.processing.pipeline import ProcessingPipeline
 
 import sigma.pipelines.linux_eval as package
 from sigma.pipelines.linux_eval import linux_eval_pipeline
+from sigma.pipelines.linux_eval.fields import FIELD_TABLES
 from sigma.pipelines.linux_eval.log_sources import log_sources
 
 
@@ -115,3 +117,14 @@ def test_every_service_is_served_with_and_without_the_product(make_rule, service
         pipeline = linux_eval_pipeline()
         pipeline.apply(make_rule(logsource, ["keyword"]))
         assert f"linux_eval_scope_{service}" in pipeline.applied_ids
+
+
+def test_the_documentation_names_every_log_source_and_every_mapping():
+    text = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    for field, (target,) in FIELD_TABLES["any"].mapping.items():
+        if field != target:
+            assert [row for row in rows if f"`{field}`" in row and f"`{target}`" in row], field
+    assert [
+        source.name for source in log_sources() if not any(f"{source.name}`" in row for row in rows)
+    ] == []

@@ -3,6 +3,8 @@
 import ast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sigma.pipelines.linux_eval import linux_eval_pipeline
 from sigma.pipelines.linux_eval.log_sources import log_sources
@@ -272,3 +274,15 @@ def test_a_scope_joins_by_and_without_changing_its_meaning():
         joined = ast.parse(f"{scope} and (False)", mode="eval").body
         assert isinstance(joined, ast.BoolOp)
         assert isinstance(joined.op, ast.And)
+
+
+@given(name=st.text(st.characters(), min_size=1).filter(str.strip))
+def test_any_name_of_the_caller_stays_a_literal(name):
+    """Lone surrogates, quotes, newlines and invisible characters come back as they were."""
+    for scope in every_scope(field_mappings={"Image": name, "MESSAGE": [name, "MESSAGE"]}):
+        assert scope.isascii()
+        assert len(scope.splitlines()) == 1
+        ast.parse(scope, mode="eval")
+    process = ast.parse(every_scope(field_mappings={"Image": name})[0], mode="eval")
+    first = next(node for node in ast.walk(process) if isinstance(node, ast.Call))
+    assert ast.literal_eval(first.args[1]) == name
