@@ -89,7 +89,7 @@ def test_a_mistake_is_named_and_the_rest_goes_on(tmp_path: Path, text: str, word
     assert words in str(error)
     assert str(error).startswith(str(tmp_path / "bad.yml"))
     assert "\n" not in str(error)
-    with pytest.raises(RuleLoadError, match="bad.yml") as raised:
+    with pytest.raises(RuleLoadError, match=r"bad\.yml") as raised:
         load_rules(tmp_path)
     assert raised.value.error == error
 
@@ -185,7 +185,7 @@ def test_a_pipeline_that_is_not_there_is_named() -> None:
     """Unknown names and missing files are errors of the call, not of a rule."""
     with pytest.raises(Exception, match="no_such_pipeline"):
         parse_rules(GOOD, pipeline="no_such_pipeline")
-    with pytest.raises(Exception, match="missing.yml"):
+    with pytest.raises(Exception, match=r"missing\.yml"):
         parse_rules(GOOD, pipeline="missing.yml")
 
 

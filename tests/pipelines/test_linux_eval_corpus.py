@@ -38,9 +38,7 @@ def problems_of(rules):
 
 
 def test_every_linux_rule_passes():
-    rules = [
-        rule for rule in load_rules(SIGMAHQ.glob("rules*/**/*.yml")) if rule.logsource.product == "linux"
-    ]
+    rules = [rule for rule in load_rules(SIGMAHQ.glob("rules*/**/*.yml")) if rule.logsource.product == "linux"]
     assert len(rules) >= 248
     assert problems_of(rules).keys() == REFUSED.keys()
 

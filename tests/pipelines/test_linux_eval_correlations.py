@@ -97,9 +97,7 @@ def test_rules_of_two_log_sources_may_share_a_field():
 def test_a_correlation_of_a_correlation_has_the_fields_of_its_rules_and_its_aliases():
     inner = correlation("a", name="inner", aliases={"who": {"a": "User"}}, **{"group-by": ["who", "Image"]})
     rules = SigmaCollection.from_yaml(
-        yaml.safe_dump_all(
-            [member("a", PROCESS), inner, correlation("inner", **{"group-by": ["who", "Image"]})]
-        )
+        yaml.safe_dump_all([member("a", PROCESS), inner, correlation("inner", **{"group-by": ["who", "Image"]})])
     )
     rules.resolve_rule_references()
     pipeline = linux_eval_pipeline()
@@ -153,9 +151,7 @@ def test_a_correlation_is_not_refused_by_its_own_log_source_but_by_that_of_a_mem
         yaml.safe_dump_all([member("a", WINDOWS), correlation("a", **{"group-by": ["User"]})])
     )
     rules.resolve_rule_references()
-    with pytest.raises(
-        SigmaTransformationError, match=r"refers to rule 'a' \(a\), whose log source .*'windows'"
-    ):
+    with pytest.raises(SigmaTransformationError, match=r"refers to rule 'a' \(a\), whose log source .*'windows'"):
         linux_eval_pipeline().apply(rules.rules[1])
 
 
@@ -169,9 +165,7 @@ def test_a_field_with_several_names_cannot_group():
 
 def test_an_alias_may_name_its_rule_by_id():
     identified = {**member("a", PROCESS), "id": "8f0c2f5e-0b8f-4b43-9d0e-3f1f6d8a7c11"}
-    rule = apply(
-        identified, correlation("a", aliases={"who": {identified["id"]: "User"}}, **{"group-by": ["who"]})
-    )
+    rule = apply(identified, correlation("a", aliases={"who": {identified["id"]: "User"}}, **{"group-by": ["who"]}))
     [alias] = rule.aliases
     assert list(alias.mapping.values()) == ["_USER"]
 

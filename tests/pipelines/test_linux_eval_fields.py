@@ -31,7 +31,8 @@ MAPPED = [
     (PROCESS, "ParentCommandLine", "_PARENT_CMDLINE"),
     (PROCESS, "User", "_USER"),
     (PROCESS, "UserId", "_UID"),
-    (PROCESS, "LogonId", "_AUDIT_SESSION"),
+    (PROCESS, "LogonId", "_UID"),
+    (PROCESS, "TerminalSessionId", "_AUDIT_SESSION"),
     (PROCESS, "CurrentDirectory", "_CWD"),
     (PROCESS, "_COMM", "_COMM"),
     (PROCESS, "_EXE", "_EXE"),
@@ -46,16 +47,10 @@ MAPPED = [
     (NETWORK, "SourcePort", "_SOURCE_PORT"),
     (NETWORK, "Protocol", "_PROTOCOL"),
     (NETWORK, "Initiated", "_INITIATED"),
-    *(
-        (AUDITD, name, name)
-        for name in ("type", "a0", "a17", "a1[0]", "exe", "SYSCALL", "key", "old-auid", "AUID")
-    ),
+    *((AUDITD, name, name) for name in ("type", "a0", "a17", "a1[0]", "exe", "SYSCALL", "key", "old-auid", "AUID")),
     *((SSHD, name, name) for name in ("MESSAGE", "SYSLOG_IDENTIFIER", "_SYSTEMD_UNIT", "_HOSTNAME")),
     *((SUDO, name, name) for name in ("USER", "TTY", "PWD", "COMMAND", "MESSAGE")),
-    *(
-        (WEB, name, name)
-        for name in ("cs-method", "cs-uri-query", "c-uri", "sc-status", "cs-user-agent", "c-ip")
-    ),
+    *((WEB, name, name) for name in ("cs-method", "cs-uri-query", "c-uri", "sc-status", "cs-user-agent", "c-ip")),
     (LINUX, "CommandLine", "_CMDLINE"),
     (LINUX, "TargetFilename", "_TARGET_FILE"),
     (LINUX, "MESSAGE", "MESSAGE"),
@@ -133,9 +128,7 @@ def test_a_title_cannot_break_the_message_into_lines(make_rule):
     assert len(str(error.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    "logsource", [PROCESS, FILE, NETWORK, AUDITD, SSHD, LINUX, WEB, {"service": "apache"}]
-)
+@pytest.mark.parametrize("logsource", [PROCESS, FILE, NETWORK, AUDITD, SSHD, LINUX, WEB, {"service": "apache"}])
 def test_keywords_have_no_field_and_stay_as_they_are(make_rule, logsource):
     rule = make_rule(logsource, ["curl", "wget *"])
     assert mapped_fields(linux_eval_pipeline(), rule) == [None]
@@ -202,9 +195,7 @@ def test_a_filter_that_two_rules_share_is_mapped_and_checked(make_rule):
     ],
 )
 def test_callers_add_and_replace_mappings(make_rule, mappings, logsource, field, target):
-    assert mapped_fields(
-        linux_eval_pipeline(field_mappings=mappings), make_rule(logsource, {field: "x"})
-    ) == [target]
+    assert mapped_fields(linux_eval_pipeline(field_mappings=mappings), make_rule(logsource, {field: "x"})) == [target]
 
 
 TWO_NAMES = {"Image": ["exe", "path"]}
@@ -238,9 +229,7 @@ def test_a_field_with_several_names_is_absent_only_under_all_of_them(make_rule, 
 
 def test_null_beside_other_values_of_a_field_with_several_names_is_refused(make_rule):
     rule = make_rule(PROCESS, {"Image": [None, "x"]})
-    with pytest.raises(
-        SigmaTransformationError, match=r"'Test rule' asks field 'Image', mapped to exe, path"
-    ):
+    with pytest.raises(SigmaTransformationError, match=r"'Test rule' asks field 'Image', mapped to exe, path"):
         linux_eval_pipeline(TWO_NAMES).apply(rule)
     linux_eval_pipeline().apply(make_rule(PROCESS, {"Image": [None, "x"]}))
 

@@ -19,9 +19,7 @@ from sigma.pipelines.linux_eval.log_sources import log_sources
 def test_it_is_found_under_its_name_and_nothing_else_is():
     found = InstalledSigmaPlugins.autodiscover().pipelines
     ours = [
-        name
-        for name, pipeline in found.items()
-        if getattr(pipeline, "__module__", "").startswith(package.__name__)
+        name for name, pipeline in found.items() if getattr(pipeline, "__module__", "").startswith(package.__name__)
     ]
     assert ours == ["linux_eval"]
     assert package.__all__ == ["linux_eval_pipeline"]
@@ -95,10 +93,7 @@ def test_another_log_source_is_refused_with_the_supported_ones(make_rule, logsou
     assert message.startswith("rule 'Test rule' (8f0c2f5e-0b8f-4b43-9d0e-3f1f6d8a7c11): log source ")
     assert all(repr(part) in message for part in logsource.values())
     _, supported = message.split("supported: ")
-    assert all(
-        name in supported
-        for name in ("process_creation", "file_event", "auditd", "sshd", "webserver", "nginx")
-    )
+    assert all(name in supported for name in ("process_creation", "file_event", "auditd", "sshd", "webserver", "nginx"))
     assert "\n" not in message
 
 
@@ -125,6 +120,4 @@ def test_the_documentation_names_every_log_source_and_every_mapping():
     for field, (target,) in FIELD_TABLES["any"].mapping.items():
         if field != target:
             assert [row for row in rows if f"`{field}`" in row and f"`{target}`" in row], field
-    assert [
-        source.name for source in log_sources() if not any(f"{source.name}`" in row for row in rows)
-    ] == []
+    assert [source.name for source in log_sources() if not any(f"{source.name}`" in row for row in rows)] == []

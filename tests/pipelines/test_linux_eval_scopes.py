@@ -188,8 +188,7 @@ def test_the_text_of_a_scope(make_rule):
         "exists(event, '_DESTINATION_HOSTNAME'))"
     )
     assert scope_of(make_rule, service("named")) == (
-        "(equals(event, 'SYSLOG_IDENTIFIER', 'named') or "
-        "exists(event, 'MESSAGE') and equals(event, '_COMM', 'named'))"
+        "(equals(event, 'SYSLOG_IDENTIFIER', 'named') or exists(event, 'MESSAGE') and equals(event, '_COMM', 'named'))"
     )
 
 
@@ -248,9 +247,7 @@ def every_scope(**options):
     return [item.transformation.val for item in items if item.identifier.startswith("linux_eval_scope_")]
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"journald_processes": True}, {"field_mappings": {"Image": "a') or evil('"}}]
-)
+@pytest.mark.parametrize("options", [{}, {"journald_processes": True}, {"field_mappings": {"Image": "a') or evil('"}}])
 def test_scopes_are_calls_of_matchers_with_literals(options):
     scopes = every_scope(**options)
     assert len(scopes) == len(log_sources()) - 1
@@ -258,11 +255,7 @@ def test_scopes_are_calls_of_matchers_with_literals(options):
         assert scope.isascii()
         tree = ast.parse(scope, mode="eval")
         assert {type(node) for node in ast.walk(tree)} - {*ALLOWED, ast.Tuple} == set()
-        assert (
-            not isinstance(tree.body, ast.BoolOp)
-            or isinstance(tree.body.op, ast.And)
-            or scope.startswith("(")
-        )
+        assert not isinstance(tree.body, ast.BoolOp) or isinstance(tree.body.op, ast.And) or scope.startswith("(")
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
             assert call.func.id in MATCHERS
             assert call.args[0].id == "event"

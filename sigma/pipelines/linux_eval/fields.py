@@ -63,7 +63,8 @@ _PROCESS = _renamed(
     ParentProcessId="_PPID",
     User="_USER",
     UserId="_UID",
-    LogonId="_AUDIT_SESSION",
+    LogonId="_UID",  # Sysmon for Linux writes the numeric user id there; the session is its TerminalSessionId
+    TerminalSessionId="_AUDIT_SESSION",
     CurrentDirectory="_CWD",
 )
 _PARENT = _renamed(ParentImage="_PARENT_EXE", ParentCommandLine="_PARENT_CMDLINE")

@@ -64,9 +64,7 @@ def log_sources() -> tuple[LinuxLogSource, ...]:
 
 def supported_log_sources() -> str:
     """Return what is served, in one line."""
-    services = ", ".join(
-        dict.fromkeys(service for _, _, service in _LOG_SOURCES if service in _SERVICE_NAMES)
-    )
+    services = ", ".join(dict.fromkeys(service for _, _, service in _LOG_SOURCES if service in _SERVICE_NAMES))
     return (
         f"product linux with category {', '.join(_CATEGORIES)} or service {services}; product linux alone; "
         f"category webserver; product or service {', '.join(_WEB_SERVERS)}"

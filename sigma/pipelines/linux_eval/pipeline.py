@@ -94,12 +94,8 @@ def _unsupported_item(tables: list[str]) -> ProcessingItem:
     )
 
 
-def _item(
-    name: str, transformation: PreprocessingTransformation, condition: RuleProcessingCondition
-) -> ProcessingItem:
-    return ProcessingItem(
-        identifier=f"linux_eval_{name}", transformation=transformation, rule_conditions=[condition]
-    )
+def _item(name: str, transformation: PreprocessingTransformation, condition: RuleProcessingCondition) -> ProcessingItem:
+    return ProcessingItem(identifier=f"linux_eval_{name}", transformation=transformation, rule_conditions=[condition])
 
 
 def _served_as(names: set[str]) -> LinuxLogSourceCondition:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from sigma.pyeval.literals import literal
+
 from .fields import FieldTable
 from .services import SERVICES, Service
 
@@ -76,19 +78,19 @@ def _emit_service_scope(table: FieldTable, service: Service) -> str:
 
 def _emit_exists_any(table: FieldTable, fields: Iterable[str]) -> str:
     names = dict.fromkeys(name for field in fields for name in table.mapping[field])
-    return _any_of(f"exists(event, {name!a})" for name in names)
+    return _any_of(f"exists(event, {literal(name)})" for name in names)
 
 
 def _emit_equals(names: Iterable[str], values: tuple[str, ...]) -> list[str]:
     if not values:
         return []
     if len(values) == 1:
-        return [f"equals(event, {name!a}, {values[0]!a})" for name in names]
-    return [f"equals_any(event, {name!a}, {values!a})" for name in names]
+        return [f"equals(event, {literal(name)}, {literal(values[0])})" for name in names]
+    return [f"equals_any(event, {literal(name)}, {literal(values)})" for name in names]
 
 
 def _emit_startswith(names: Iterable[str], values: tuple[str, ...]) -> list[str]:
-    return [f"startswith(event, {name!a}, {value!a})" for name in names for value in values]
+    return [f"startswith(event, {literal(name)}, {literal(value)})" for name in names for value in values]
 
 
 def _any_of(terms: Iterable[str]) -> str:

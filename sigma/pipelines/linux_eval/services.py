@@ -62,9 +62,7 @@ SERVICES: Mapping[str, Service] = {
     "vsftpd": Service(_programs("vsftpd vsftpd(pam_unix)"), own_file=True),
     "proftpd": Service(("proftpd",), own_file=True),
     "clamav": Service(
-        _programs(
-            "clamd clamav clamav-daemon clamscan clamdscan clamonacc clamav-milter freshclam clamav-freshclam"
-        ),
+        _programs("clamd clamav clamav-daemon clamscan clamdscan clamonacc clamav-milter freshclam clamav-freshclam"),
         own_file=True,
     ),
     "guacamole": Service(_programs("guacd guacamole guacamole-client"), own_file=True),

@@ -78,9 +78,7 @@ class NamesOfFieldTransformation(FieldMappingTransformation):
     one name is missing; the value is absent only when it is under none of the names.
     """
 
-    def apply_detection_item(
-        self, detection_item: SigmaDetectionItem
-    ) -> SigmaDetection | SigmaDetectionItem | None:
+    def apply_detection_item(self, detection_item: SigmaDetectionItem) -> SigmaDetection | SigmaDetectionItem | None:
         """Return the replacement of *detection_item*, or ``None`` where nothing changes."""
         asks_for_absence = all(map(_asks_for_absence, detection_item.value))
         result = super().apply_detection_item(detection_item)
@@ -122,9 +120,7 @@ class CorrelationFieldTransformation(PreprocessingTransformation):
             mapped = [f if f in aliases else self._map(rule, f, members) for f in listed]
             condition.fieldref = mapped if isinstance(condition.fieldref, list) else mapped[0]
 
-    def _map(
-        self, rule: SigmaCorrelationRule, field: str, members: Iterable[SigmaRule | SigmaCorrelationRule]
-    ) -> str:
+    def _map(self, rule: SigmaCorrelationRule, field: str, members: Iterable[SigmaRule | SigmaCorrelationRule]) -> str:
         names = {name for member in members for name in self._names(field, member, (rule,))}
         if not names:  # references that are not resolved yet, or an alias for a rule that is no member
             names.update(self.tables["linux"].targets(field) or (field,))
@@ -148,9 +144,7 @@ class CorrelationFieldTransformation(PreprocessingTransformation):
             if field in {alias.alias for alias in member.aliases}:
                 return (field,)
             inner_rules = _resolved(member.referenced_rules)
-            return tuple(
-                name for inner in inner_rules for name in self._names(field, inner, (*within, member))
-            )
+            return tuple(name for inner in inner_rules for name in self._names(field, inner, (*within, member)))
         log_source = find_log_source(member.logsource)
         if log_source is None:
             raise SigmaTransformationError(
