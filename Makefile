@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: demo test lint types bench clean
 
 demo: $(INSTALLED)  ## scan the example logs with the example rules
-	$(BIN)/sigma-pyeval scan -r examples/rules -p linux_eval --format table examples/logs
+	$(BIN)/sigma-pyeval scan -r examples/rules -p linux_eval --format table examples/logs/*.jsonl
 
 test: $(INSTALLED)  ## run the test suite with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term
