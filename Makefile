@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint types bench clean
+.PHONY: demo test lint types docs bench clean
 
 demo: $(INSTALLED)  ## scan the example logs with the example rules
 	$(BIN)/sigma-pyeval scan -r examples/rules -p linux_eval --format table examples/logs/*.jsonl
@@ -18,6 +18,9 @@ lint: $(INSTALLED)  ## check style
 
 types: $(INSTALLED)  ## check types
 	MYPYPATH=. $(BIN)/mypy
+
+docs: $(INSTALLED)  ## write the generated parts of the documentation
+	$(BIN)/python docs/generate.py
 
 clean:
 	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -94,6 +94,25 @@ def test_a_mistake_is_named_and_the_rest_goes_on(tmp_path: Path, text: str, word
     assert raised.value.error == error
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: " + "[" * 200_000 + "]" * 200_000, "nested more than 64 levels deep"),
+        ("a: " + "[" * 100 + "]" * 100, "nested more than 64 levels deep"),
+        ("a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+            f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+        ), "more than 200,000 values"),
+        (GOOD.replace("A: x", "A|contains|windash: '" + "-a " * 30 + "'"), "windash on a value with more than 3 dashes"),
+        (GOOD.replace("A: x", "A|contains|windash: ['-a -b -c', '-a -b -c -d']"), "more than 3 dashes: '-a -b -c -d'"),
+    ],
+    ids=["stack", "depth", "aliases", "windash", "windash list"],
+)  # fmt: skip
+def test_hostile_files_are_refused_before_they_harm(text: str, words: str) -> None:
+    """Deep nesting, multiplied aliases and windash bombs cost nothing but a line."""
+    [error] = parse_rules(text, on_error="collect").errors
+    assert words in error.reason
+
+
 def test_yaml_errors_name_line_and_column() -> None:
     """The place of a syntax error, counted from 1."""
     [error] = parse_rules("title: x\nfoo: [1, 2\nbar: }\n", on_error="collect").errors

@@ -69,4 +69,7 @@ def test_python_prints_what_its_comments_say(code: str) -> None:
 
 def test_the_readme_opens_with_the_two_commands() -> None:
     """A newcomer finds them first."""
-    assert [command.split()[:2] for command, _ in console_blocks(ROOT / "README.md")[:2]] == [["make", "demo"], ["make", "test"]]
+    assert [command.split()[:2] for command, _ in console_blocks(ROOT / "README.md")[:2]] == [
+        ["make", "demo"],
+        ["make", "test"],
+    ]

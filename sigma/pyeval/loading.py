@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .documents import DocumentError, parse_documents
 from .errors import RuleError, RuleLoadError
 from .restrictiveness import Restrictiveness
 from .rules import Rule
@@ -183,21 +184,11 @@ class _Loader:
 
     def parse(self, text: str | bytes, path: Path | None) -> None:
         """Read the YAML documents of one file and parse the rules and filters in them."""
-        import yaml
-        from sigma.rule.base import SigmaYAMLLoader
-
-        place = None if path is None else str(path)
         try:
-            documents = list(yaml.load_all(text, Loader=SigmaYAMLLoader))
-        except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-            self.report(RuleError(_yaml_reason(error), "correct the YAML", path=place))
+            documents = parse_documents(text)
+        except DocumentError as error:
+            self.report(RuleError(str(error), error.remedy, path=None if path is None else str(path)))
             return
-        documents = [document for document in documents if document is not None]
-        for document in documents:
-            if not isinstance(document, dict):
-                reason = f"a rule is a mapping of keys, not {type(document).__name__}"
-                self.report(RuleError(reason, "is this a Sigma rule file?", path=place))
-                return
         # Without actions the documents are independent, and one that fails takes no other with it.
         together = any("action" in document for document in documents)
         for group in [documents] if together else [[document] for document in documents]:
@@ -280,9 +271,3 @@ def _text(value: object) -> str | None:
 def _words(error: Exception) -> str:
     """Return an error's own words on one line, without the location that pySigma appends."""
     return " ".join(str(error.args[0] if error.args else type(error).__name__).split())
-
-
-def _yaml_reason(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or " ".join(str(error).split())
-    return f"not YAML: {problem}" + (f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else "")

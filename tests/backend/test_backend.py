@@ -216,7 +216,6 @@ def test_detection_becomes_expression(row: Case) -> None:
         ("sel: {A: []}\ncondition: sel", "field 'A': an empty list of values; write null"),
         ("sel: {A|re|startswith: x}\ncondition: sel", "field 'A': re with startswith or endswith; write ^ or $"),
         ("sel: {A: 9007199254740993}\ncondition: sel", "cannot be held exactly; write it as quoted text"),
-        ("sel: {A|windash: '-a -b -c -d'}\ncondition: sel", "dash"),
         ("sel: {A|contains: x}\ncondition: sel and", "condition 'sel and' cannot be read; join search identifiers"),
         ("sel: {A|contains: 5}\ncondition: sel", "incompatible to value type of '5'"),
         ("sel:\n  - null\ncondition: sel", "a keyword cannot be"),
