@@ -31,7 +31,7 @@ def parse_documents(text: str | bytes) -> list[dict[str, Any]]:
     try:
         if len(text) > LARGE_FILE_BYTES:
             _check_nesting(text)
-        documents = list(yaml.load_all(text, Loader=SigmaYAMLLoader))  # noqa: S506 - a safe loader
+        documents = list(yaml.load_all(text, Loader=SigmaYAMLLoader))
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         if isinstance(error, DocumentError):
             raise
