@@ -62,36 +62,74 @@ def test_metadata_is_carried() -> None:
 
 
 MISTAKES = [
-    ("title: x\n  y: [", "not YAML"),
-    ("- a\n- b\n", "a rule is a mapping of keys, not list; is this a Sigma rule file?"),
-    ("just text\n", "a rule is a mapping of keys, not str"),
-    (GOOD.replace("A: x", "A|nonsense: x"), "Unknown modifier 'nonsense'"),
-    (GOOD.replace("A: x", "A: x, A: y"), "Duplicate key 'A'"),
-    (GOOD.replace("logsource:\n    category: test\n", ""), "must have a log source"),
-    (GOOD.replace("A: x", "A|gt: x"), "incompatible to value type of 'x'"),
-    (GOOD.replace("A: x", "A|re: '('"), "unterminated subpattern at position 0"),
-    (GOOD.replace("A: x", "A|cidr: 10.0.0.1/8"), "Invalid CIDR"),
-    (GOOD.replace("A: x", "A|exists: maybe"), "incompatible to value type"),
-    (GOOD.replace("title: Good", "title: Good\nlevel: sever"), "sever"),
-    (GOOD.replace("title: Good", "title: Good\nid: not-a-uuid"), "UUID"),
-    (GOOD.replace("condition: sel", "condition: [sel, {a: b}]"), "the condition is dict, not text"),
-    (GOOD.replace("{A: x}", "{}"), "Detection is empty"),
-]
+    # what is changed in a good rule, and the line that says so behind file and rule
+    ("title: Good", "title: Good\n\tx: y", "not YAML: found a tab character that violates indentation at line 2, column 1; correct the YAML"),
+    ("A: x", "A: x, A: y", "not YAML: Duplicate key 'A'; correct the YAML"),
+    ("A: x", "A|contians: x", "field 'A': modifier 'contians' is unknown; did you mean 'contains'?"),
+    ("A: x", "A|gt: x", "field 'A': gt cannot take the value 'x'; write a number, without quotes"),
+    ("A: x", "A|contains: 5", "field 'A': contains cannot take the value '5'; write text, in quotes"),
+    ("A: x", "A|exists: maybe", "field 'A': exists cannot take the value 'maybe'; write true or false, without quotes"),
+    ("A: x", "A|hour: noon", "field 'A': hour cannot take the value 'noon'; write a number, without quotes"),
+    ("A: x", "A|re: '('", "field 'A': Regular expression '(' is invalid: missing ), unterminated subpattern at position 0; correct it; positions count from 0"),
+    ("A: x", "A|cidr: 10.0.0.1/8", "field 'A': Invalid CIDR expression: 10.0.0.1/8 has host bits set; write the network's own address, as 10.0.0.0/8"),
+    ("A: x", "A|cidr: hello", "field 'A': Invalid CIDR expression: 'hello' does not appear to be an IPv4 or IPv6 network; write an IPv4 or IPv6 network, as 10.0.0.0/8"),
+    ("A: x", "A|base64: 'x*'", "field 'A': Base64 encoding of strings with wildcards is not allowed; escape * and ? with a backslash where they are meant literally"),
+    ("A: x", "A|contains|re: x", "field 'A': Regular expression modifier only applicable to unmodified values; put this modifier first"),
+    ("A: x", "A|re|endswith: x", "field 'A': re with startswith or endswith; write ^ or $ into the regular expression instead"),
+    ("A: x", "A|fieldref: 'B*'", "field 'A': Field references must not contain wildcards; name one field"),
+    ("A: x", "A|expand: '%x%'", "field 'A': placeholder %x% has no value; give it values, by placeholders= or a pipeline with value_placeholders"),
+    ("A: x", "A: {B: c}", "field 'A': Unsupported type: <class 'dict'>; write nested fields with dots, as parent.child"),
+    ("A: x", "A: 2024-01-01", "field 'A': Unsupported type: <class 'datetime.date'>; quote the value to make it text"),
+    ("{A: x}", "{}", "Detection is empty; give the detection at least one field or keyword"),
+    ("A: x", "A: []", "field 'A': an empty list of values; write null where the field shall be absent"),
+    ("condition: sel", "condition: selektion", "condition 'selektion': 'selektion' is not defined in the detection; the rule defines 'sel'"),
+    ("sel: {A: x}\n    condition: sel", "selection: {A: x}\n    condition: selectoin", "condition 'selectoin': 'selectoin' is not defined in the detection; did you mean 'selection'?"),
+    ("condition: sel", "condition: sel AND sel", "condition 'sel AND sel': 'AND' is not defined in the detection; operators are written in lower case: 'and'"),
+    ("condition: sel", "condition: sel and", "condition 'sel and' cannot be read; join search identifiers by and, or, not and parentheses"),
+    ("condition: sel", "condition: sel | count() > 5", "condition 'sel | count() > 5': '|' is not defined in the detection; aggregations behind a pipe are gone from Sigma; write a correlation rule"),
+    ("condition: sel", "condition: 1 of filter_*", "condition '1 of filter_*': '1 of filter_*' selects nothing; the rule defines 'sel'"),
+    ("condition: sel", "condition: [sel, {a: b}]", "the condition is dict, not text; write it as text"),
+    ("    condition: sel\n", "", "Sigma rule must contain at least one condition; add a condition to the detection, as 'condition: selection'"),
+    ("logsource:\n    category: test\n", "", "Sigma rule must have a log source; add a logsource with category, product or service"),
+    ("category: test", "nothing: x", "Sigma log source can't be empty; give category, product or service"),
+    ("title: Good", "title: Good\nlevel: sever", "'sever' is not a valid Sigma rule level; one of informational, low, medium, high, critical"),
+    ("title: Good", "title: Good\nstatus: testing", "'testing' is not a valid Sigma rule status; one of stable, test, experimental, deprecated, unsupported"),
+    ("title: Good", "title: Good\nid: not-a-uuid", "Sigma rule identifier must be an UUID; write a UUID, as uuidgen makes one"),
+    ("title: Good", "title: Good\ntags: [x]", "Sigma tag must start with namespace separated with dot from remaining tag.; write tags as namespace.name, as attack.t1059"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "words"), MISTAKES, ids=lambda value: str(value)[:40])
-def test_a_mistake_is_named_and_the_rest_goes_on(tmp_path: Path, text: str, words: str) -> None:
-    """Collected: one line with file and finding, and the good rule loads. Raised: the same line."""
-    write(tmp_path, bad=text, good=GOOD)
+@pytest.mark.parametrize(("good", "bad", "line"), MISTAKES, ids=lambda value: str(value)[:40])
+def test_a_mistake_is_named_and_the_rest_goes_on(tmp_path: Path, good: str, bad: str, line: str) -> None:
+    """Collected: one line with file, rule, finding and remedy, and the good rule loads. Raised: the same line."""
+    assert good in GOOD
+    path = tmp_path / "bad.yml"
+    write(
+        tmp_path,
+        bad=GOOD.replace("title: Good", "title: Bad").replace(good.replace("Good", "Bad"), bad.replace("Good", "Bad")),
+        good=GOOD,
+    )
     ruleset = load_rules(tmp_path, on_error="collect")
     assert [rule.title for rule in ruleset.rules] == ["Good"]
     [error] = ruleset.errors
-    assert words in str(error)
-    assert str(error).startswith(str(tmp_path / "bad.yml"))
-    assert "\n" not in str(error)
+    rule = "" if line.startswith("not YAML") else " (rule 'Bad')"
+    assert str(error) == f"{path}{rule}: {line}"
     with pytest.raises(RuleLoadError, match=r"bad\.yml") as raised:
         load_rules(tmp_path)
     assert raised.value.error == error
+
+
+FILE_MISTAKES = [
+    ("- a\n- b\n", "a rule is a mapping of keys, not list; is this a Sigma rule file?"),
+    ("just text\n", "a rule is a mapping of keys, not str; is this a Sigma rule file?"),
+    (GOOD.replace("title: Good\n", ""), "Sigma rule must have a title; add a title"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), FILE_MISTAKES, ids=lambda value: str(value)[:40])
+def test_files_that_hold_no_rule(text: str, words: str) -> None:
+    """What is no rule at all is named as such."""
+    assert [str(error) for error in parse_rules(text, on_error="collect").errors] == [f"rule text: {words}"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .diagnosis import diagnose
 from .documents import DocumentError, parse_documents
 from .errors import RuleError, RuleLoadError
 from .restrictiveness import Restrictiveness
@@ -197,12 +198,13 @@ class _Loader:
     def _parse_documents(self, documents: list[dict[str, Any]], path: Path | None) -> None:
         from sigma.exceptions import SigmaError
 
-        title = documents[0].get("title") if documents else None
+        document = documents[0] if len(documents) == 1 else {}
+        title = document.get("title")
         place = None if path is None else str(path)
         try:
             collection = _collection(documents, path)
         except SigmaError as error:
-            self.report(RuleError(_words(error), "", title=_text(title), path=place))
+            self.report(RuleError(*diagnose(_words(error), document), title=_text(title), path=place))
             return
         except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
             reason = f"not a Sigma rule: {type(error).__name__}: {error}"
@@ -212,10 +214,10 @@ class _Loader:
         of_rules = {id(problem) for rule in rules for problem in rule.errors}
         for problem in collection.errors:
             if id(problem) not in of_rules:
-                self.report(RuleError(_words(problem), "", path=place))
+                self.report(RuleError(*diagnose(_words(problem)), path=place))
         for rule in rules:
             for problem in rule.errors:
-                self.report(RuleError(_words(problem), "", _text(rule.title), _text(rule.id), place))
+                self.report(RuleError(*diagnose(_words(problem), document), _text(rule.title), _text(rule.id), place))
             if not rule.errors:
                 self._parsed.append(rule)
 
@@ -260,8 +262,10 @@ def _collection(documents: list[dict[str, Any]], path: Path | None) -> SigmaColl
 
 def _rule_error(rule: SigmaRule | SigmaCorrelationRule, error: Exception) -> RuleError:
     place = None if rule.source is None else str(rule.source.path)
-    reason = getattr(error, "finding", None) or _words(error)
-    return RuleError(reason, getattr(error, "remedy", ""), _text(rule.title), _text(rule.id), place)
+    finding, remedy = getattr(error, "finding", None), getattr(error, "remedy", "")
+    if finding is None:
+        finding, remedy = diagnose(_words(error))
+    return RuleError(finding, remedy, _text(rule.title), _text(rule.id), place)
 
 
 def _text(value: object) -> str | None:

@@ -92,7 +92,7 @@ def test_what_cannot_be_loaded_is_named(rule: Path, log: Path, tmp_path: Path) -
     bad.write_text(RULE.replace("contains", "nonsense"))
     result = run("scan", "-r", rule, "-r", bad, "-r", tmp_path / "none.yml", log, tmp_path / "none.log")
     assert result.exit_code == 0
-    assert "Unknown modifier" in result.stderr
+    assert "modifier 'nonsense' is unknown" in result.stderr
     assert "none.yml: no such file or directory" in result.stderr
     assert "none.log: cannot be read: No such file or directory" in result.stderr
     assert run("scan", "-r", bad, log).exit_code == 2
