@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from .documents import regex_policy
+
 _WORDS_AND_REMEDIES: tuple[tuple[str, str], ...] = (
     (r"Regular expression .* is invalid", "correct it; positions count from 0"),
     (r"Invalid CIDR .* has host bits set", "write the network's own address, as 10.0.0.0/8"),
@@ -76,7 +78,7 @@ def _culprit(words: str, document: dict[str, Any] | None) -> tuple[str | None, s
 
     for key, value in _items((document or {}).get("detection")):
         try:
-            SigmaDetectionItem.from_mapping(key, value)
+            SigmaDetectionItem.from_mapping(key, value, **regex_policy())
         except SigmaError as error:
             if str(error.args[0] if error.args else "") == words:
                 return key.split("|")[0] or None, key

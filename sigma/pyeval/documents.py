@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from typing import Any
 
 LARGE_FILE_BYTES = 20_000
@@ -43,6 +45,16 @@ def parse_documents(text: str | bytes) -> list[dict[str, Any]]:
             raise DocumentError(reason, "is this a Sigma rule file?")
         _check_document(document)
     return documents
+
+
+def regex_policy() -> dict[str, Any]:
+    """Return the argument that lets pySigma's parser read regular expressions as Python's, which this product runs.
+
+    pySigma 2 compiles them with RE2 by default; pySigma 1 knows no policies and needs no argument.
+    """
+    with contextlib.suppress(ModuleNotFoundError):
+        return {"policy": importlib.import_module("sigma.policy.profiles").TrustedPolicy}
+    return {}
 
 
 def _check_nesting(text: str | bytes) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .diagnosis import diagnose
-from .documents import DocumentError, parse_documents
+from .documents import DocumentError, parse_documents, regex_policy
 from .errors import RuleError, RuleLoadError
 from .restrictiveness import Restrictiveness
 from .rules import Rule
@@ -254,10 +252,7 @@ def _collection(documents: list[dict[str, Any]], path: Path | None) -> SigmaColl
     options: dict[str, Any] = {"collect_filters": True, "resolve_references": False, "collect_errors": True}
     if path is not None:
         options["source"] = SigmaRuleLocation(path)
-    # pySigma 2 compiles regular expressions with RE2 by default, this product runs Python's; pySigma 1 knows no policies.
-    with contextlib.suppress(ModuleNotFoundError):
-        options["policy"] = importlib.import_module("sigma.policy.profiles").TrustedPolicy
-    return SigmaCollection.from_dicts(documents, **options)
+    return SigmaCollection.from_dicts(documents, **options, **regex_policy())
 
 
 def _rule_error(rule: SigmaRule | SigmaCorrelationRule, error: Exception) -> RuleError:
