@@ -1,6 +1,7 @@
 """The records of one audit event become events of processes, files and connections.
 
-Field names are those of the Linux event schema (docs/auditd.md): ``_EXE``, ``_CMDLINE``, ``_TARGET_FILE``, ``_DESTINATION_IP`` ...
+Field names are those of the Linux event schema (docs/auditd.md): ``_EXE``, ``_CMDLINE``, ``_TARGET_FILE``,
+``_DESTINATION_IP`` ...
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ _COMMON_FIELDS = (
     ("_AUDIT_KEY", "key"),
 )
 _ARGUMENT = re.compile(r"a([0-9]{1,7})(?:\[([0-9]{1,7})\])?")
+
+_ARGUMENT_NAMES = tuple(f"a{number}" for number in range(256))
 
 Event = Mapping[str, Any]
 
@@ -85,7 +88,8 @@ class AuditEvents:
     """Builds joined events, and remembers processes for the sake of their children.
 
     Args:
-        failed_executions: Also give an event for an execution that failed (a shell tries every directory of PATH). Its ``_EXE``
+        failed_executions: Also give an event for an execution that failed (a shell tries every directory of
+            PATH). Its ``_EXE``
             is the program that tried, ``_AUDIT_EXIT`` the error.
         user_names: User id -> name, for logs without ENRICHED names.
     """
@@ -96,6 +100,10 @@ class AuditEvents:
         self._failed_executions = failed_executions
         self._user_names = user_names or {}
         self._processes = ProcessTable()
+
+    def remember(self, node: str | None, pid: str, exe: str | None, cmdline: str | None) -> None:
+        """Remember what a log says of a process beside its own records."""
+        self._processes.put(node, pid, exe, cmdline)
 
     def join(self, records: Sequence[Event], line: int, serial: str) -> list[Record]:
         """Return the joined events of the *records* of one serial, the first of which stood on *line*."""
@@ -150,7 +158,7 @@ class AuditEvents:
 
     def _actor(self, found: EventRecords, syscall: Event) -> dict[str, Any]:
         """Return the fields of the process that did something else than execute a program."""
-        known = self._processes.get(found.first.get("node"), syscall.get("pid", ""))
+        known = self._processes.get(found.first.get("node"), syscall.get("pid") or "")
         return self._common(found, syscall, known.cmdline if known is not None else found.title)
 
     def _common(self, found: EventRecords, syscall: Event, cmdline: str | None) -> dict[str, Any]:
@@ -180,12 +188,12 @@ class AuditEvents:
         name = syscall.get("UID")
         if name is not None and not name.startswith("unknown("):  # auditd's word for an id without a name
             return str(name)
-        uid = syscall.get("uid", "")
-        return self._user_names.get(int(uid)) if uid.isdecimal() else None
+        uid = syscall.get("uid") or ""
+        return self._user_names.get(int(uid)) if uid.isdecimal() and len(uid) <= 10 else None
 
     def _connection(self, found: EventRecords, syscall: Event) -> Iterator[tuple[LogSource, dict[str, Any]]]:
         address = found.address
-        if address is None or address.get("saddr_fam") not in {"inet", "inet6"} or "laddr" not in address:
+        if address is None or address.get("saddr_fam") not in {"inet", "inet6"} or not address.get("laddr"):
             return
         event = self._actor(found, syscall)
         event["_DESTINATION_IP"] = _unmapped(address["laddr"])
@@ -204,7 +212,7 @@ class AuditEvents:
 
     def _learn_child(self, found: EventRecords, syscall: Event) -> None:
         """Remember that the child of a fork runs its parent's program until it executes another one."""
-        node, pid, child = found.first.get("node"), syscall.get("pid"), syscall.get("exit", "")
+        node, pid, child = found.first.get("node"), syscall.get("pid"), syscall.get("exit") or ""
         known = self._processes.get(node, pid) if pid else None
         if known is not None and child.isdecimal() and child != "0":
             self._processes.put(node, child, known.exe, known.cmdline)
@@ -220,7 +228,7 @@ def _connects(call: Any, syscall: Event) -> bool:
 
 
 def _unmapped(address: str) -> str:
-    """Return an IPv4 address that is written as IPv6 (``::ffff:192.0.2.1``) as IPv4, so that rules know it."""
+    """Return an IPv4 address written as IPv6 (``::ffff:192.0.2.1``) as IPv4, so that rules know it."""
     return address[7:] if address.startswith("::ffff:") and "." in address else address
 
 
@@ -245,8 +253,16 @@ def _arguments(execves: Sequence[Event]) -> dict[int, str]:
 
 def _command_line(execves: Sequence[Event]) -> str:
     """Return the arguments joined by blanks."""
-    if len(execves) == 1 and "cmdline" in execves[0]:
-        return str(execves[0]["cmdline"])  # a log that has joined them itself
+    first = execves[0]
+    if len(execves) == 1:
+        if "cmdline" in first:
+            return str(first["cmdline"])  # a log that has joined them itself
+        argc = first.get("argc") or ""
+        if argc.isdecimal() and len(argc) <= 3 and int(argc) <= len(_ARGUMENT_NAMES):
+            names = _ARGUMENT_NAMES[: int(argc)]
+            arguments = [text for name in names if (text := first.get(name)) is not None]
+            if len(arguments) == len(names):
+                return " ".join(arguments)
     return " ".join(_arguments(execves).values())
 
 

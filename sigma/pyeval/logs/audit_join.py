@@ -1,8 +1,9 @@
-"""Records of one serial, interleaved, out of order or lost, become whole events: a window bounded in events, bytes and log time.
+"""Records of one serial, interleaved, out of order or lost, become whole events within a bounded window.
 
-The kernel writes the records of one event in order, SYSCALL first, PROCTITLE and EOE last, but those of several processors
-reach the log interleaved, and a relay may change their order. An event is whole as soon as it holds what its SYSCALL record
-announces; otherwise it is given out a little after its last record, or when log time or the bounds below say that no more will come.
+The kernel writes the records of one event in order, SYSCALL first, PROCTITLE and EOE last, but those of
+several processors reach the log interleaved, and a relay may change their order. An event is whole as soon
+as it holds what its SYSCALL record announces; otherwise it is given out a little after its last record, or
+when log time or the bounds below say that no more will come.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from sigma.pyeval.logs.records import Problem, Record
 JOINED_TYPES = frozenset({"SYSCALL", "EXECVE", "CWD", "PATH", "PROCTITLE", "SOCKADDR", "OPENAT2", "EOE"})
 """Types of records that joined events are made of; all others stand for themselves."""
 
+ENDING_TYPES = frozenset({"PROCTITLE", "EOE"})
+"""Types that the kernel writes last."""
+
 WINDOW_MICROSECONDS = 2_000_000
-"""Log time after which an event's missing records are given up (auditd's own end_of_event_timeout is 2 seconds)."""
+"""Log time after which an event's missing records are given up (end_of_event_timeout of auditd.conf(5): 2 s)."""
 
 GRACE_RECORDS = 64
 """Records that may pass between an event's PROCTITLE or EOE and its last record that came out of order."""
@@ -58,12 +62,23 @@ class _Pending:
         self.closed = False
         self.full = False
 
+    def take(self, record_type: str, event: dict[str, Any]) -> None:
+        """Take one more record."""
+        self.records.append(event)
+        self.types.add(record_type)
+        if record_type == "PATH":
+            self.paths += 1
+        elif record_type == "SYSCALL":
+            self.syscall = event
+        elif record_type in ENDING_TYPES:
+            self.closed = True
+
     def is_whole(self) -> bool:
         """Return whether everything is there that the SYSCALL record announces."""
         syscall = self.syscall
         if not self.closed or syscall is None:
             return False
-        items = syscall.get("items", "0")
+        items = syscall.get("items") or "0"
         if items != "0" and (str(self.paths) != items or "CWD" not in self.types):
             return False
         call = syscall.get("SYSCALL")
@@ -75,8 +90,8 @@ class _Pending:
         execves = [record for record in self.records if record["type"] == "EXECVE"]
         if len(execves) > 1:
             return False  # pieces may be missing in the middle: wait for the end of the grace
-        last = execves[0].get("argc", "")
-        return last == "0" or (last.isdecimal() and f"a{int(last) - 1}" in execves[0])
+        last = execves[0].get("argc") or ""
+        return last == "0" or (last.isdecimal() and len(last) <= 7 and f"a{int(last) - 1}" in execves[0])
 
 
 class EventJoiner:
@@ -91,46 +106,39 @@ class EventJoiner:
         self._bytes = 0
         self._count = 0
 
-    def add(self, line: int, record: AuditRecord, raw: bytes) -> list[Record | Problem]:
-        """Take one *record*, which stood on *line* as *raw*; return the joined events that are complete now."""
-        node, time, serial, event = record
-        record_type = event["type"]
+    def add(self, line: int, record: AuditRecord, raw: bytes, out: list[Record | Problem]) -> None:
+        """Take one *record*, from *line*, text *raw*; append the joined events now complete to *out*."""
         self._count += 1
-        out: list[Record | Problem] = []
         if self._closing and self._closing[0][0] <= self._count:
             self._end_grace(out)
+        node, time, serial, event = record
+        record_type = event["type"]
         if record_type not in JOINED_TYPES:
-            return out
+            return
         key = (node, time, serial)
         pending = self._pending.get(key)
         if pending is None:
             if key in self._finished:
-                return out
+                return
             pending = self._open(key, line, out)
-        if len(pending.records) >= MAX_EVENT_RECORDS:
+        elif len(pending.records) >= MAX_EVENT_RECORDS:
             if not pending.full:
                 pending.full = True
-                reason = (
-                    f"audit event {serial} has more than {MAX_EVENT_RECORDS} records; the rest is not joined"
-                )
+                reason = f"audit event {serial} has over {MAX_EVENT_RECORDS} records; the rest is not joined"
                 out.append(Problem.at(line, reason, raw))
-            return out
-        pending.records.append(event)
-        pending.types.add(record_type)
-        pending.size += len(raw)
-        self._bytes += len(raw)
-        if record_type == "PATH":
-            pending.paths += 1
-        elif record_type == "SYSCALL":
-            pending.syscall = event
-        elif record_type in {"PROCTITLE", "EOE"} and not pending.closed:
-            pending.closed = True
-            self._closing.append((self._count + GRACE_RECORDS, key))
-        if pending.closed and pending.is_whole():
-            self._finish(pending, out)
-        elif self._bytes > MAX_PENDING_BYTES:
+            return
+        size = len(raw)
+        pending.size += size
+        self._bytes += size
+        pending.take(record_type, event)
+        if pending.closed:
+            if pending.is_whole():
+                self._finish(pending, out)
+                return
+            if record_type in ENDING_TYPES:
+                self._closing.append((self._count + GRACE_RECORDS, key))
+        while self._bytes > MAX_PENDING_BYTES:
             self._finish(next(iter(self._pending.values())), out)
-        return out
 
     def flush(self) -> list[Record | Problem]:
         """Return all events that are held back, as they are; for the end of input, or a pause in it."""
@@ -148,7 +156,7 @@ class EventJoiner:
             self._log_time.popitem(last=False)
         while self._pending:
             oldest = next(iter(self._pending.values()))
-            # The time of the node's latest record, not the highest: a clock set back must not end every event at once.
+            # The time of the latest record, not the highest: a clock set back must not end all events at once.
             age = self._log_time.get(oldest.key[0], 0) - int(oldest.key[1])
             if age < WINDOW_MICROSECONDS and len(self._pending) < MAX_PENDING_EVENTS:
                 break

@@ -13,7 +13,9 @@ GROUP_FIELDS = ("gid", "egid", "sgid", "fsgid", "ogid")
 
 
 def add_names(event: dict[str, Any], user_names: Mapping[int, str], group_names: Mapping[int, str]) -> None:
-    """Add to a record the names of its ids: ``uid=0`` gives ``UID`` "root". A name that the log holds itself stays.
+    """Add to a record the names of its ids: ``uid=0`` gives ``UID`` "root".
+
+    A name that the log holds itself stays.
 
     Args:
         event: The record, changed in place.

@@ -22,7 +22,8 @@ class Process(NamedTuple):
 class ProcessTable:
     """Programs by node and process id, bounded.
 
-    A log says when a program begins, seldom when it ends, so an entry may outlive its process; a process id that is used again
+    A log says when a program begins, seldom when it ends, so an entry may outlive its process; a process id
+    that is used again
     is put right by the first record that shows it.
     """
 

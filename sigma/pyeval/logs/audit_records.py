@@ -1,21 +1,27 @@
 r"""One line of an audit log becomes one record: its fields, decoded, in a flat event.
 
-The text form is ``[node=NAME ]type=TYPE msg=audit(SECONDS.MILLISECONDS:SERIAL): name=value ...``; the ENRICHED form of auditd.conf(5)
-adds fields in capitals behind the control character 0x1d. Names stay as they are logged, except:
+The text form is ``[node=NAME ]type=TYPE msg=audit(SECONDS.MILLISECONDS:SERIAL): name=value ...``; the
+ENRICHED form of auditd.conf(5) adds fields in capitals behind the control character 0x1d. Names stay as they
+are logged, except:
 
 - ``msg='...'`` of programs' own messages is opened, its fields stand beside the others;
 - the pieces ``a1[0]``, ``a1[1]`` ... of a long argument in an EXECVE record also stand together as ``a1``;
-- words that are no field become ``msg``; SELinux' ``{ read write }`` becomes ``seresult`` and ``seperms``, as in ausearch;
-- ``SYSCALL`` and ``ARCH`` are added from the numbers, ``saddr_fam``, ``laddr``, ``lport``, ``path`` from ``saddr``;
-- ``_SOURCE_REALTIME_TIMESTAMP`` (microseconds since 1970, text) and ``_AUDIT_ID`` (serial) say when and which.
+- words that are no field become ``msg``; SELinux' ``{ read write }`` becomes ``seresult`` and ``seperms``,
+  as in ausearch;
+- ``SYSCALL`` and ``ARCH`` are added from the numbers, ``saddr_fam``, ``laddr``, ``lport``, ``path`` from
+  ``saddr``;
+- ``_SOURCE_REALTIME_TIMESTAMP`` (microseconds since 1970, text) and ``_AUDIT_ID`` (serial) say when and
+  which.
 
-Where a name occurs twice the first one counts: the kernel's own fields stand before those that a program supplied.
+Where a name occurs twice the first one counts: the kernel's own fields stand before those that a program
+supplied.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sigma.pyeval.logs.audit_syscalls import ARCHITECTURES, SYSCALLS
@@ -38,7 +44,8 @@ _HEADER = re.compile(
 )
 _ENRICHED = r"(?:(?:OLD-)?(?:A|E|S|FS|O|OA|I)?[UG]ID|ID|ARCH|SADDR)"
 _QUOTED = r"""\"[^\"]*\"|'[^']*'|\(null\)"""
-_MODE = r"(?: \((?:enforce|complain|kill|unconfined|mixed|prompt)\))?"  # of an AppArmor label: subj=/usr/bin/man (enforce)
+# An AppArmor label holds a blank: subj=/usr/bin/man (enforce).
+_MODE = r"(?: \((?:enforce|complain|kill|unconfined|mixed|prompt)\))?"
 _NAME = r"""(?<![^\s(,{\"'])[A-Za-z][\w\-\[\]]*"""
 _PAIR = re.compile(rf"({_NAME})=({_QUOTED}|\S*{_MODE})", re.ASCII)
 # The same where 0x1d got lost: key=(null)ARCH=x86_64, res=1UID="root".
@@ -48,11 +55,13 @@ _GLUED_PAIR = re.compile(
 )
 _AVC = re.compile(r"avc:\s+(granted|denied)\s+\{ ?([^}]*?) ?\} for\s+", re.ASCII)
 _CHUNK = re.compile(r"(a[0-9]{1,7})\[[0-9]{1,7}\]")
-_ARGUMENT = re.compile(r"a[0-9]{1,7}")
+_ARGUMENT = re.compile(r"a[0-9]{1,7}(?:\[[0-9]{1,7}\])?")
 
-# Types whose body is pairs and nothing else, with the fields of text in them. All other values there are never quoted.
+# Types whose body is pairs and nothing else, with the fields of text in them; no other value there is ever
+# quoted.
 _PLAIN_TYPES: Mapping[str, tuple[tuple[str, _Decoder], ...]] = {
     "SYSCALL": (("comm", decode_string), ("exe", decode_string), ("key", decode_keys)),
+    "EXECVE": (),
     "PATH": (("name", decode_string),),
     "CWD": (("cwd", decode_string),),
     "PROCTITLE": (("proctitle", decode_title),),
@@ -60,37 +69,17 @@ _PLAIN_TYPES: Mapping[str, tuple[tuple[str, _Decoder], ...]] = {
     "BPRM_FCAPS": (),
     "EOE": (),
 }
+_REPEATING_TYPES = frozenset({"PATH", "CWD", "PROCTITLE", "SOCKADDR", "BPRM_FCAPS", "EOE"})
+_REPEATED_BODIES = 4_096  # texts whose fields are kept
+_REPEATED_LENGTH = 1_024  # characters: a longer text is not kept
+
+_FREE_FIELDS = """
+acct path name file watch dir vm device cgroup grp new_group root_dir profile info operation sw
+invalid_context old-disk new-disk old-fs new-fs old-net new-net old-rng new-rng old-chardev new-chardev
+"""
 _ENCODED_FIELDS: Mapping[str, _Decoder] = {
     **dict.fromkeys(("comm", "ocomm", "exe", "cwd", "cmd"), decode_string),
-    **dict.fromkeys(
-        (
-            "acct",
-            "path",
-            "name",
-            "file",
-            "watch",
-            "dir",
-            "vm",
-            "device",
-            "cgroup",
-            "grp",
-            "new_group",
-            "root_dir",
-        )
-        + (
-            "profile",
-            "info",
-            "operation",
-            "sw",
-            "invalid_context",
-            "old-disk",
-            "new-disk",
-            "old-fs",
-            "new-fs",
-        )
-        + ("old-net", "new-net", "old-rng", "new-rng", "old-chardev", "new-chardev"),
-        decode_free_string,
-    ),
+    **dict.fromkeys(_FREE_FIELDS.split(), decode_free_string),
     "key": decode_keys,
     "proctitle": decode_title,
 }
@@ -143,7 +132,10 @@ def audit_event(
         node: The machine that it came from, where the log says so.
     """
     event: dict[str, Any] = {"type": record_type} if node is None else {"type": record_type, "node": node}
-    event.update(parse_fields(record_type, body))
+    if record_type in _REPEATING_TYPES and len(body) <= _REPEATED_LENGTH:
+        event.update(_repeated_fields(record_type, body))
+    else:
+        event.update(parse_fields(record_type, body))
     event["type"] = record_type  # a message that holds "type=" does not change what the record is
     event["_SOURCE_REALTIME_TIMESTAMP"] = time
     event["_AUDIT_ID"] = serial
@@ -153,14 +145,36 @@ def audit_event(
 def parse_fields(record_type: str, body: str) -> dict[str, Any]:
     """Return the decoded fields of one record's text, see the module for what is added and left out."""
     body, separator, enriched = body.strip(" \t\r\n").partition(ENRICHED_SEPARATOR)
-    glued = not separator and ("ARCH=" in body or 'ID="' in body or "SADDR=" in body)
-    fields = None if glued else _split_plain(record_type, body)
+    pair = _PAIR if separator or not _may_be_glued(record_type, body) else _GLUED_PAIR
+    fields = _split_plain(record_type, body) if pair is _PAIR and record_type in _PLAIN_TYPES else None
     if fields is None:
-        fields = _scan(record_type, body, _GLUED_PAIR if glued else _PAIR)
+        fields = _scan(record_type, body, pair)
     if enriched:
         for name, value in _enriched_fields(enriched).items():
             fields.setdefault(name, value)
-    return _named(record_type, fields)
+    add_derived_fields(record_type, fields)
+    return fields
+
+
+def add_derived_fields(record_type: str, fields: dict[str, Any]) -> None:
+    """Add what follows from numbers in *fields*: ``SYSCALL`` and ``ARCH``, the parts of a socket address."""
+    if record_type == "SYSCALL" or "syscall" in fields:
+        _add_call_names(fields)
+    elif record_type == "SOCKADDR" and isinstance(fields.get("saddr"), str):
+        for name, value in decode_saddr(fields["saddr"]).items():
+            fields.setdefault(name, value)
+
+
+_repeated_fields = lru_cache(_REPEATED_BODIES)(
+    parse_fields
+)  # what it returns is never changed: audit_event copies it
+
+
+def _may_be_glued(record_type: str, body: str) -> bool:
+    """Return whether names that auditd resolved may stand in *body* although nothing separates them."""
+    if record_type in {"SYSCALL", "SECCOMP"}:
+        return "ARCH=" in body
+    return "SADDR=" in body if record_type == "SOCKADDR" else 'ID="' in body
 
 
 def _split_plain(record_type: str, body: str) -> dict[str, Any] | None:
@@ -168,16 +182,13 @@ def _split_plain(record_type: str, body: str) -> dict[str, Any] | None:
 
     Splitting is three times as fast, and right wherever no value holds a blank or an equals sign.
     """
-    decoders = _PLAIN_TYPES.get(record_type)
-    if decoders is None and record_type != "EXECVE":
-        return None
-    if body.count("=") != body.count(" ") + 1 or "=(null) " in body:
-        return None
     parts = body.replace(" ", "=").split("=")
+    if len(parts) != 2 * body.count(" ") + 2 or "=(null) " in body:
+        return None
     fields: dict[str, Any] = dict(zip(parts[::2], parts[1::2], strict=True))
-    if decoders is None:
+    if record_type == "EXECVE":
         return _decode_arguments(fields)
-    for name, decode in decoders:
+    for name, decode in _PLAIN_TYPES[record_type]:
         if name in fields:
             fields[name] = decode(fields[name])
     return fields
@@ -239,31 +250,24 @@ def _plain_value(value: str) -> str | None:
 
 
 def _decode_arguments(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return an EXECVE record's fields with its arguments decoded and the pieces of long ones put together."""
+    """Return an EXECVE record's fields, its arguments decoded and the pieces of long ones put together."""
     pieces: dict[str, list[str]] = {}
     for name, value in fields.items():
         if value[:1] == '"':
             fields[name] = value[1:-1] if value[-1:] == '"' else value[1:]
-        elif _ARGUMENT.fullmatch(name):
+        elif name != "argc" and _ARGUMENT.fullmatch(name):
             fields[name] = decode_string(value)
         if name[-1:] == "]" and (chunk := _CHUNK.fullmatch(name)) is not None:
-            fields[name] = decode_string(value) or ""
-            pieces.setdefault(chunk[1], []).append(fields[name])
+            pieces.setdefault(chunk[1], []).append(fields[name] or "")
     for name, texts in pieces.items():
         fields.setdefault(name, "".join(texts))
     return fields
 
 
-def _named(record_type: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """Add to *fields* what follows from their numbers: names of architecture and system call, parts of an address."""
-    if record_type == "SYSCALL" or "syscall" in fields:
-        arch = fields.get("arch")
-        if arch in ARCHITECTURES:
-            fields.setdefault("ARCH", ARCHITECTURES[arch])
-            name = SYSCALLS.get(arch, {}).get(fields.get("syscall", ""))
-            if name is not None:
-                fields.setdefault("SYSCALL", name)
-    elif record_type == "SOCKADDR" and isinstance(fields.get("saddr"), str):
-        for name, value in decode_saddr(fields["saddr"]).items():
-            fields.setdefault(name, value)
-    return fields
+def _add_call_names(fields: dict[str, Any]) -> None:
+    arch = fields.get("arch")
+    if arch in ARCHITECTURES:
+        fields.setdefault("ARCH", ARCHITECTURES[arch])
+        name = SYSCALLS[arch].get(fields.get("syscall", "")) if arch in SYSCALLS else None
+        if name is not None:
+            fields.setdefault("SYSCALL", name)

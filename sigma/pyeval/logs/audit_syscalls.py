@@ -1,7 +1,8 @@
 """Names of system calls by architecture and number, as SYSCALL records carry them.
 
-Numbers are those of the kernel's own headers (``asm/unistd_64.h``, ``asm/unistd_32.h``, ``asm-generic/unistd.h``); a number in the
-text below sets the number of the name behind it, every further name counts on.
+Numbers are those of the kernel's own headers (``asm/unistd_64.h``, ``asm/unistd_32.h``,
+``asm-generic/unistd.h``); a number in the text below sets the number of the name behind it, every further
+name counts on.
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ def _numbered(text: str, offset: int = 0) -> dict[str, str]:
 
 
 X32_SYSCALL_BIT = 0x40000000
-"""Set in the number of a call that an x86-64 process makes through the x32 interface: the arch stays ``c000003e``."""
+"""Set in the number of a call through the x32 interface of x86-64, whose arch is ``c000003e`` as well."""
 
 _X86_64_NAMES = _numbered(_X86_64)
 _GENERIC_NAMES = _numbered(_AARCH64)
@@ -181,7 +182,7 @@ ARCHITECTURES: dict[str, str] = {
     "16": "s390",
     "c0000102": "loongarch64",
 }
-"""Value of ``arch`` (hexadecimal, as logged) -> name, as auditd's ENRICHED field ``ARCH`` spells it (``linux/audit.h``)."""
+"""Value of ``arch`` (hexadecimal, as logged; ``linux/audit.h``) -> name, as in auditd's field ``ARCH``."""
 
 SYSCALLS: dict[str, dict[str, str]] = {
     "c000003e": {**_X86_64_NAMES, **_numbered(_X86_64, X32_SYSCALL_BIT), **_numbered(_X32, X32_SYSCALL_BIT)},
@@ -189,4 +190,4 @@ SYSCALLS: dict[str, dict[str, str]] = {
     "c00000b7": _GENERIC_NAMES,
     "c00000f3": _GENERIC_NAMES,
 }
-"""Value of ``arch`` -> value of ``syscall`` (decimal, as logged) -> name. Other architectures are not decoded."""
+"""Value of ``arch`` -> value of ``syscall`` (decimal, as logged) -> name; other machines are not decoded."""

@@ -1,7 +1,8 @@
 """What one audit value means: hexadecimal text, socket addresses, keys.
 
-The kernel writes a string in double quotes, or in hexadecimal where it holds a blank, a quote, a control or a non-ASCII
-character (``audit_log_untrustedstring`` in kernel/audit.c); programs that use libaudit do the same.
+The kernel writes a string in double quotes, or in hexadecimal where it holds a blank, a quote, a control or
+a non-ASCII character (``audit_log_untrustedstring`` in kernel/audit.c); programs that use libaudit do the
+same.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _HEX_UPPER = re.compile(r"(?:[0-9A-F]{2})+")
 _NEEDS_HEX = re.compile(rb"[^!#-~]")
 
 KEY_SEPARATOR = "\x01"
-"""Stands between the keys of several audit rules that one event matched (``AUDIT_KEY_SEPARATOR`` in libaudit.h)."""
+"""Stands between the keys of several rules that one event matched (``AUDIT_KEY_SEPARATOR``, libaudit.h)."""
 
 FAMILIES: dict[int, str] = {
     0: "unspecified", 1: "local", 2: "inet", 3: "ax25", 4: "ipx", 5: "appletalk", 6: "netrom", 7: "bridge",
@@ -41,12 +42,12 @@ def decode_hex(value: str) -> str | None:
 
 
 def decode_string(value: str) -> str | None:
-    """Return a field that the kernel always quotes or encodes, as text: ``"a"`` -> a, ``6120`` -> "a ", ``(null)`` -> None.
+    """Return a field that the kernel always quotes or encodes, as text, and ``(null)`` as None.
 
-    A value that is neither (a record cut short, say) stays as it is.
+    ``"a"`` is "a", ``6120`` is "a ". A value that is neither (a record cut short, say) stays as it is.
     """
     if value[:1] == '"':
-        return value[1:-1] if value[-1] == '"' and len(value) > 1 else value[1:]
+        return value[1:-1] if value[-1] == '"' else value[1:]
     if value == "(null)":
         return None
     text = decode_hex(value)
@@ -56,7 +57,8 @@ def decode_string(value: str) -> str | None:
 def decode_free_string(value: str) -> str | None:
     """Return a field that programs write, quoted, encoded or plain (``acct=root``), as text.
 
-    Plain text may look like hexadecimal (``acct=BEEF``), so only what had to be encoded is decoded: upper-case digits
+    Plain text may look like hexadecimal (``acct=BEEF``), so only what had to be encoded is decoded:
+    upper-case digits
     that stand for at least one character which may not appear unquoted.
     """
     if value[:1] == '"' or value == "(null)":
@@ -83,8 +85,10 @@ def decode_saddr(value: str) -> dict[str, Any]:
     """Return what a hexadecimal ``struct sockaddr`` says, under the names of auditd's ENRICHED ``SADDR``.
 
     Returns:
-        ``saddr_fam`` (name, or the number as text where it has none) and, by family, ``laddr`` and ``lport`` (inet, inet6),
-        ``path`` (local; an abstract name begins with ``@``), ``nlnk-fam`` and ``nlnk-pid`` (netlink). Empty where *value*
+        ``saddr_fam`` (name, or the number as text where it has none) and, by family, ``laddr`` and ``lport``
+        (inet, inet6),
+        ``path`` (local; an abstract name begins with ``@``), ``nlnk-fam`` and ``nlnk-pid`` (netlink). Empty
+        where *value*
         is no socket address; only the family where the rest is cut short.
     """
     if len(value) < 4 or _HEX.fullmatch(value) is None:

@@ -1,4 +1,4 @@
-"""Reads the log of auditd: every record is an event, and the records of one serial give events of processes, files, connections.
+"""Reads the log of auditd: every record is an event, records of one serial give joined events.
 
 What is decoded, joined and left out is written in docs/auditd.md.
 """
@@ -19,7 +19,8 @@ class AuditdParser(Parser):
 
     Args:
         failed_executions: Also give a process_creation event for each execution that failed.
-        user_names: User id -> name. Adds ``UID``, ``AUID`` ... to records that lack them, and ``_USER`` to joined events.
+        user_names: User id -> name. Adds ``UID``, ``AUID`` ... to records that lack them, and ``_USER`` to
+            joined events.
         group_names: Group id -> name; likewise.
     """
 
@@ -35,7 +36,7 @@ class AuditdParser(Parser):
         self._joiner = EventJoiner(AuditEvents(failed_executions=failed_executions, user_names=user_names))
 
     def feed(self, line: int, raw: bytes) -> list[Record | Problem]:
-        """Return the record on *line* and the joined events that it completes; a problem where it is no record.
+        """Return the record on *line* and the joined events that it completes, or a problem.
 
         A blank line is no record and no problem.
         """
@@ -45,11 +46,11 @@ class AuditdParser(Parser):
         return self.take(line, record, raw)
 
     def take(self, line: int, record: AuditRecord, raw: bytes) -> list[Record | Problem]:
-        """Return what ``feed`` does for a *record* that another format carried; *raw* is the line it stood on."""
+        """Return what ``feed`` does, for a *record* that another format carried in its line *raw*."""
         if self._user_names or self._group_names:
             add_names(record.event, self._user_names, self._group_names)
         out: list[Record | Problem] = [Record(record.event, line, AUDITD, record.serial)]
-        out += self._joiner.add(line, record, raw)
+        self._joiner.add(line, record, raw, out)
         return out
 
     def flush(self) -> list[Record | Problem]:
