@@ -9,7 +9,6 @@ when log time or the bounds below say that no more will come.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
 from typing import Any
 
 from sigma.pyeval.logs.audit_events import EXECUTING, AuditEvents
@@ -23,7 +22,7 @@ ENDING_TYPES = frozenset({"PROCTITLE", "EOE"})
 """Types that the kernel writes last."""
 
 WINDOW_MICROSECONDS = 2_000_000
-"""Log time after which an event's missing records are given up (end_of_event_timeout of auditd.conf(5): 2 s)."""
+"""Log time after which missing records are given up (end_of_event_timeout of auditd.conf(5): 2 s)."""
 
 GRACE_RECORDS = 64
 """Records that may pass between an event's PROCTITLE or EOE and its last record that came out of order."""
@@ -156,7 +155,7 @@ class EventJoiner:
             self._log_time.popitem(last=False)
         while self._pending:
             oldest = next(iter(self._pending.values()))
-            # The time of the latest record, not the highest: a clock set back must not end all events at once.
+            # The time of the latest record, not the highest: a clock set back must not end every event.
             age = self._log_time.get(oldest.key[0], 0) - int(oldest.key[1])
             if age < WINDOW_MICROSECONDS and len(self._pending) < MAX_PENDING_EVENTS:
                 break
@@ -173,8 +172,9 @@ class EventJoiner:
     def _finish(self, pending: _Pending, out: list[Record | Problem]) -> None:
         del self._pending[pending.key]
         self._bytes -= pending.size
-        self._finished[pending.key] = None
-        if len(self._finished) > MAX_FINISHED_EVENTS:
-            self._finished.popitem(last=False)
-        joined: Iterable[Record] = self._events.join(pending.records, pending.line, pending.key[2])
+        joined = self._events.join(pending.records, pending.line, pending.key[2])
         out.extend(joined)
+        if joined or pending.syscall is not None:  # else a late record may still bring the event
+            self._finished[pending.key] = None
+            if len(self._finished) > MAX_FINISHED_EVENTS:
+                self._finished.popitem(last=False)

@@ -1,4 +1,4 @@
-r"""Reads the audit events of AUOMS, Microsoft's auditd plug-in, in Azure's Syslog JSON: one object, one event.
+r"""Reads the audit events of AUOMS, Microsoft's auditd plug-in, in Azure's Syslog JSON: an event a line.
 
 ``{"SyslogMessage": "type=AUOMS_EXECVE audit(1652292622.006:84144): ... cmdline=\"bash -i\" ..."}``: AUOMS has
 put the records of the event together, with names in the place of numbers. They are taken apart again and get
@@ -35,10 +35,10 @@ _ENRICHED_NAMES = {
     "audit_user": "AUID", "user": "UID", "effective_user": "EUID", "set_user": "SUID", "group": "GID",
     "effective_group": "EGID", "set_group": "SGID", "filesystem_user": "FSUID", "filesystem_group": "FSGID",
 }  # fmt: skip
-_PATH_FIELDS = frozenset(
-    ("name", "inode", "dev", "mode", "o_user", "ouid", "owner_group", "ogid", "rdev", "nametype")
-    + ("cap_fp", "cap_fi", "cap_fe", "cap_fver", "cap_frootid")
-)
+_PATH_FIELDS = frozenset({
+    "name", "inode", "dev", "mode", "o_user", "ouid", "owner_group", "ogid", "rdev", "nametype",
+    "cap_fp", "cap_fi", "cap_fe", "cap_fver", "cap_frootid",
+})  # fmt: skip
 _OTHER_RECORDS = frozenset(
     {"cwd", "argc", "cmdline", "proctitle", "saddr", "saddr_r", "arch", "syscall", "syscall_r"}
 )
