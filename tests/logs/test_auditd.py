@@ -12,7 +12,7 @@ from audit_samples import AuditEvent, joined, run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigma.pyeval.logs.audit_records import AuditRecord, audit_event
+from sigma.pyeval.logs.audit_records import audit_event
 from sigma.pyeval.logs.auditd import AuditdParser
 from sigma.pyeval.logs.records import Problem, Record
 
@@ -61,11 +61,8 @@ def test_another_format_may_hand_in_its_records() -> None:
     parser = AuditdParser()
     body = 'arch=c000003e syscall=59 success=yes items=0 pid=7 comm="id" exe="/usr/bin/id" key=(null)'
     time = "1700000000000000"
-    out = parser.take(
-        9, AuditRecord(None, time, "4", audit_event("SYSCALL", body, time, "4")), b"{...}"
-    ) + parser.take(
-        10, AuditRecord(None, time, "4", audit_event("EXECVE", 'argc=1 a0="id"', time, "4")), b"{...}"
-    )
+    out = parser.take(9, audit_event("SYSCALL", body, time, "4"), b"{...}")
+    out += parser.take(10, audit_event("EXECVE", 'argc=1 a0="id"', time, "4"), b"{...}")
     assert [(found.line, found.event["_CMDLINE"]) for found in joined(out + parser.flush())] == [(9, "id")]
 
 

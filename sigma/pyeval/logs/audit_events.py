@@ -58,6 +58,7 @@ class EventRecords:
     __slots__ = ("address", "cwd", "execves", "first", "openat2", "paths", "syscall", "title")
 
     def __init__(self, records: Sequence[Event]) -> None:
+        """Sort *records*, of which there is at least one."""
         self.first = records[0]
         self.syscall: Event | None = None
         self.execves: list[Event] = []
@@ -67,21 +68,41 @@ class EventRecords:
         self.address: Event | None = None
         self.openat2: Event | None = None
         for record in records:
-            match record["type"]:
-                case "PATH":
-                    self.paths.append(record)
-                case "SYSCALL":
-                    self.syscall = self.syscall or record
-                case "CWD":
-                    self.cwd = record.get("cwd")
-                case "PROCTITLE":
-                    self.title = record.get("proctitle")
-                case "EXECVE":
-                    self.execves.append(record)
-                case "SOCKADDR":
-                    self.address = record
-                case "OPENAT2":
-                    self.openat2 = record
+            record_type = record["type"]
+            if record_type == "PATH":
+                self.paths.append(record)
+            elif record_type == "SYSCALL":
+                self.syscall = self.syscall or record
+            elif record_type == "CWD":
+                self.cwd = record.get("cwd")
+            elif record_type == "PROCTITLE":
+                self.title = record.get("proctitle")
+            elif record_type == "EXECVE":
+                self.execves.append(record)
+            elif record_type == "SOCKADDR":
+                self.address = record
+            elif record_type == "OPENAT2":
+                self.openat2 = record
+
+    def is_whole(self) -> bool:
+        """Return whether everything is there that the SYSCALL record announces."""
+        syscall = self.syscall
+        if syscall is None:
+            return False
+        items = syscall.get("items") or "0"
+        if items != "0" and (str(len(self.paths)) != items or self.cwd is None):
+            return False
+        call = syscall.get("SYSCALL")
+        if call in EXECUTING and syscall.get("success") == "yes":
+            return self._has_all_arguments()
+        return call != "connect" or self.address is not None
+
+    def _has_all_arguments(self) -> bool:
+        if len(self.execves) != 1:
+            return False  # of several, one in the middle may be missing: wait for the end of the grace
+        execve = self.execves[0]
+        argc = execve.get("argc") or ""
+        return argc == "0" or (argc.isdecimal() and len(argc) <= 7 and f"a{int(argc) - 1}" in execve)
 
 
 class AuditEvents:
@@ -105,11 +126,9 @@ class AuditEvents:
         """Remember what a log says of a process beside its own records."""
         self._processes.put(node, pid, exe, cmdline)
 
-    def join(self, records: Sequence[Event], line: int, serial: str) -> list[Record]:
-        """Return the joined events of the *records* of one serial, the first of which stood on *line*."""
-        if not records:
-            return []
-        found = EventRecords(records)
+    def join(self, found: EventRecords, line: int) -> list[Record]:
+        """Return the joined events of the records of one serial, the first of which stood on *line*."""
+        serial = found.first["_AUDIT_ID"]
         joined = [Record(event, line, source, serial) for source, event in self._events(found)]
         if len(found.execves) > 1:
             joined.insert(0, Record(_whole_execve(found), line, AUDITD, serial))

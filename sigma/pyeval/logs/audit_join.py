@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import Any
 
-from sigma.pyeval.logs.audit_events import EXECUTING, AuditEvents
-from sigma.pyeval.logs.audit_records import AuditRecord
+from sigma.pyeval.logs.audit_events import AuditEvents, EventRecords
 from sigma.pyeval.logs.records import Problem, Record
 
 JOINED_TYPES = frozenset({"SYSCALL", "EXECVE", "CWD", "PATH", "PROCTITLE", "SOCKADDR", "OPENAT2", "EOE"})
@@ -48,53 +47,19 @@ _Key = tuple[str | None, str, str]
 class _Pending:
     """One event whose records are being collected."""
 
-    __slots__ = ("closed", "full", "key", "line", "paths", "records", "size", "syscall", "types")
+    __slots__ = ("closed", "full", "key", "line", "records", "size")
 
     def __init__(self, key: _Key, line: int) -> None:
         self.key = key
         self.line = line
         self.records: list[dict[str, Any]] = []
-        self.syscall: dict[str, Any] | None = None
-        self.types: set[str] = set()
-        self.paths = 0
         self.size = 0
         self.closed = False
         self.full = False
 
-    def take(self, record_type: str, event: dict[str, Any]) -> None:
-        """Take one more record."""
-        self.records.append(event)
-        self.types.add(record_type)
-        if record_type == "PATH":
-            self.paths += 1
-        elif record_type == "SYSCALL":
-            self.syscall = event
-        elif record_type in ENDING_TYPES:
-            self.closed = True
-
-    def is_whole(self) -> bool:
-        """Return whether everything is there that the SYSCALL record announces."""
-        syscall = self.syscall
-        if not self.closed or syscall is None:
-            return False
-        items = syscall.get("items") or "0"
-        if items != "0" and (str(self.paths) != items or "CWD" not in self.types):
-            return False
-        call = syscall.get("SYSCALL")
-        if call in EXECUTING and syscall.get("success") == "yes":
-            return "EXECVE" in self.types and self._has_all_arguments()
-        return call != "connect" or "SOCKADDR" in self.types
-
-    def _has_all_arguments(self) -> bool:
-        execves = [record for record in self.records if record["type"] == "EXECVE"]
-        if len(execves) > 1:
-            return False  # pieces may be missing in the middle: wait for the end of the grace
-        last = execves[0].get("argc") or ""
-        return last == "0" or (last.isdecimal() and len(last) <= 7 and f"a{int(last) - 1}" in execves[0])
-
 
 class EventJoiner:
-    """Collects records by (node, time, serial) and gives each event to *events* once."""
+    """Collects records by node, time and serial, and gives each event to *events* once."""
 
     def __init__(self, events: AuditEvents) -> None:
         self._events = events
@@ -105,16 +70,22 @@ class EventJoiner:
         self._bytes = 0
         self._count = 0
 
-    def add(self, line: int, record: AuditRecord, raw: bytes, out: list[Record | Problem]) -> None:
-        """Take one *record*, from *line*, text *raw*; append the joined events now complete to *out*."""
+    def add(self, line: int, event: dict[str, Any], raw: bytes, out: list[Record | Problem]) -> None:
+        """Take the record of *event*; append the joined events that are complete now to *out*.
+
+        Args:
+            line: Position of the line that the record stands on.
+            event: The record, as ``audit_event`` gives it.
+            raw: The line.
+            out: Where joined events go, and problems.
+        """
         self._count += 1
         if self._closing and self._closing[0][0] <= self._count:
             self._end_grace(out)
-        node, time, serial, event = record
         record_type = event["type"]
         if record_type not in JOINED_TYPES:
             return
-        key = (node, time, serial)
+        key = (event.get("node"), event["_SOURCE_REALTIME_TIMESTAMP"], event["_AUDIT_ID"])
         pending = self._pending.get(key)
         if pending is None:
             if key in self._finished:
@@ -123,21 +94,26 @@ class EventJoiner:
         elif len(pending.records) >= MAX_EVENT_RECORDS:
             if not pending.full:
                 pending.full = True
-                reason = f"audit event {serial} has over {MAX_EVENT_RECORDS} records; the rest is not joined"
+                reason = f"audit event {key[2]} has over {MAX_EVENT_RECORDS} records; the rest is not joined"
                 out.append(Problem.at(line, reason, raw))
             return
         size = len(raw)
         pending.size += size
         self._bytes += size
-        pending.take(record_type, event)
-        if pending.closed:
-            if pending.is_whole():
-                self._finish(pending, out)
-                return
-            if record_type in ENDING_TYPES:
-                self._closing.append((self._count + GRACE_RECORDS, key))
+        pending.records.append(event)
+        if pending.closed or record_type in ENDING_TYPES:
+            self._close(pending, out)
         while self._bytes > MAX_PENDING_BYTES:
             self._finish(next(iter(self._pending.values())), out)
+
+    def _close(self, pending: _Pending, out: list[Record | Problem]) -> None:
+        """Give out an event that has its last record if it is whole, else begin the wait for what is missing."""
+        found = EventRecords(pending.records)
+        if found.is_whole():
+            self._finish(pending, out, found)
+        elif not pending.closed:
+            pending.closed = True
+            self._closing.append((self._count + GRACE_RECORDS, pending.key))
 
     def flush(self) -> list[Record | Problem]:
         """Return all events that are held back, as they are; for the end of input, or a pause in it."""
@@ -169,12 +145,16 @@ class EventJoiner:
             if pending is not None:
                 self._finish(pending, out)
 
-    def _finish(self, pending: _Pending, out: list[Record | Problem]) -> None:
+    def _finish(
+        self, pending: _Pending, out: list[Record | Problem], found: EventRecords | None = None
+    ) -> None:
         del self._pending[pending.key]
         self._bytes -= pending.size
-        joined = self._events.join(pending.records, pending.line, pending.key[2])
+        if found is None:
+            found = EventRecords(pending.records)
+        joined = self._events.join(found, pending.line)
         out.extend(joined)
-        if joined or pending.syscall is not None:  # else a late record may still bring the event
+        if joined or found.syscall is not None:  # else a late record may still bring the event
             self._finished[pending.key] = None
             if len(self._finished) > MAX_FINISHED_EVENTS:
                 self._finished.popitem(last=False)

@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from sigma.pyeval.logs.audit_syscalls import ARCHITECTURES, SYSCALLS
 from sigma.pyeval.logs.audit_types import type_name
@@ -53,7 +53,8 @@ _GLUED_PAIR = re.compile(
     rf"""({_NAME}|(?<=[0-9a-z?)]){_ENRICHED})=({_QUOTED}|(?:(?!{_ENRICHED}=\"|ARCH=|SADDR=)\S)*)""",
     re.ASCII,
 )
-_AVC = re.compile(r"avc:\s+(granted|denied)\s+\{ ?([^}]*?) ?\} for\s+", re.ASCII)
+_AVC = re.compile(r"avc:\s+(granted|denied)\s+\{ ?([^}]{0,512}?) ?\} for\s+", re.ASCII)
+_AVC_TYPES = frozenset({"AVC", "USER_AVC", "SELINUX_ERR", "USER_SELINUX_ERR"})
 _CHUNK = re.compile(r"(a[0-9]{1,7})\[[0-9]{1,7}\]")
 _ARGUMENT = re.compile(r"a[0-9]{1,7}(?:\[[0-9]{1,7}\])?")
 
@@ -87,36 +88,25 @@ _TTY_FIELDS: Mapping[str, _Decoder] = {**_ENCODED_FIELDS, "data": decode_string}
 _PATH_FIELDS: Mapping[str, _Decoder] = {**_ENCODED_FIELDS, "name": decode_string}
 
 
-class AuditRecord(NamedTuple):
-    """One record and what it shares with the other records of its event.
-
-    Attributes:
-        node: The ``node=`` that auditd put before the record, or ``None``.
-        time: Microseconds since 1970, as text.
-        serial: The event's number, unique together with node and time.
-        event: The record's fields, ``type`` first; values are text, ``None`` or (``key``) a list of texts.
-    """
-
-    node: str | None
-    time: str
-    serial: str
-    event: dict[str, Any]
-
-
-def parse_audit_line(raw: bytes) -> AuditRecord | None:
-    """Return the record on one line of an audit log, or ``None`` where the line is none."""
+def parse_audit_line(raw: bytes) -> dict[str, Any] | None:
+    """Return the event of the record on one line of an audit log, or ``None`` where the line is no record."""
     return parse_audit_text(raw.decode("utf-8", "backslashreplace"))
 
 
-def parse_audit_text(text: str) -> AuditRecord | None:
-    """Return the record in *text*, which begins with ``type=`` or ``node=``, or ``None`` where it is none."""
+def parse_audit_text(text: str) -> dict[str, Any] | None:
+    """Return the event of the record in *text*, or ``None`` where *text* is no record.
+
+    Returns:
+        The fields, ``type`` first; values are text, ``None`` or (``key``) a list of texts. Records that have
+        ``node`` (where present), ``_SOURCE_REALTIME_TIMESTAMP`` and ``_AUDIT_ID`` in common are one event's.
+    """
     header = _HEADER.match(text)
     if header is None:
         return None
-    node, written_type, seconds, milliseconds, serial = header.groups()
-    record_type = written_type if written_type in _PLAIN_TYPES else type_name(written_type)
-    time = f"{seconds}{milliseconds}000"
-    return AuditRecord(node, time, serial, audit_event(record_type, text[header.end() :], time, serial, node))
+    node, record_type, seconds, milliseconds, serial = header.groups()
+    if record_type not in _PLAIN_TYPES:
+        record_type = type_name(record_type)
+    return audit_event(record_type, text[header.end() :], f"{seconds}{milliseconds}000", serial, node)
 
 
 def audit_event(
@@ -131,29 +121,36 @@ def audit_event(
         serial: The number of the event that it belongs to.
         node: The machine that it came from, where the log says so.
     """
-    event: dict[str, Any] = {"type": record_type} if node is None else {"type": record_type, "node": node}
     if record_type in _REPEATING_TYPES and len(body) <= _REPEATED_LENGTH:
-        event.update(_repeated_fields(record_type, body))
+        event = _repeated_fields(record_type, body).copy()
     else:
-        event.update(parse_fields(record_type, body))
-    event["type"] = record_type  # a message that holds "type=" does not change what the record is
+        event = parse_fields(record_type, body)
+    if node is not None:
+        event["node"] = node
     event["_SOURCE_REALTIME_TIMESTAMP"] = time
     event["_AUDIT_ID"] = serial
     return event
 
 
 def parse_fields(record_type: str, body: str) -> dict[str, Any]:
-    """Return the decoded fields of one record's text, see the module for what is added and left out."""
+    """Return ``type`` and the decoded fields of one record's text, see the module for what is changed."""
     body, separator, enriched = body.strip(" \t\r\n").partition(ENRICHED_SEPARATOR)
     pair = _PAIR if separator or not _may_be_glued(record_type, body) else _GLUED_PAIR
     fields = _split_plain(record_type, body) if pair is _PAIR and record_type in _PLAIN_TYPES else None
     if fields is None:
         fields = _scan(record_type, body, pair)
     if enriched:
-        for name, value in _enriched_fields(enriched).items():
-            fields.setdefault(name, value)
+        for name, value in _PAIR.findall(enriched):  # ARCH=x86_64 SYSCALL=openat AUID="root"
+            if value != "{":  # SADDR={ saddr_fam=inet laddr=192.0.2.1 lport=80 }
+                fields.setdefault(name, value.strip("\"'"))
     add_derived_fields(record_type, fields)
     return fields
+
+
+@lru_cache(_REPEATED_BODIES)
+def _repeated_fields(record_type: str, body: str) -> dict[str, Any]:
+    """Return what ``parse_fields`` does; to be copied, not changed."""
+    return parse_fields(record_type, body)
 
 
 def add_derived_fields(record_type: str, fields: dict[str, Any]) -> None:
@@ -163,11 +160,6 @@ def add_derived_fields(record_type: str, fields: dict[str, Any]) -> None:
     elif record_type == "SOCKADDR" and isinstance(fields.get("saddr"), str):
         for name, value in decode_saddr(fields["saddr"]).items():
             fields.setdefault(name, value)
-
-
-_repeated_fields = lru_cache(_REPEATED_BODIES)(
-    parse_fields
-)  # what it returns is never changed: audit_event copies it
 
 
 def _may_be_glued(record_type: str, body: str) -> bool:
@@ -185,7 +177,10 @@ def _split_plain(record_type: str, body: str) -> dict[str, Any] | None:
     parts = body.replace(" ", "=").split("=")
     if len(parts) != 2 * body.count(" ") + 2 or "=(null) " in body:
         return None
-    fields: dict[str, Any] = dict(zip(parts[::2], parts[1::2], strict=True))
+    fields: dict[str, Any] = {"type": record_type}
+    each = iter(parts)
+    fields.update(zip(each, each, strict=True))
+    fields["type"] = record_type  # whatever the text says
     if record_type == "EXECVE":
         return _decode_arguments(fields)
     for name, decode in _PLAIN_TYPES[record_type]:
@@ -194,16 +189,11 @@ def _split_plain(record_type: str, body: str) -> dict[str, Any] | None:
     return fields
 
 
-def _enriched_fields(text: str) -> dict[str, str]:
-    """Return the names that auditd resolved: ``ARCH=x86_64 SYSCALL=openat AUID="root"``."""
-    return {name: value.strip("\"'") for name, value in _PAIR.findall(text) if value != "{"}
-
-
 def _scan(record_type: str, body: str, pair: re.Pattern[str]) -> dict[str, Any]:
     """Return the fields of any body, whatever stands between them."""
     text = _open_message(body)
-    fields: dict[str, Any] = {}
-    avc = _AVC.search(text)
+    fields: dict[str, Any] = {"type": record_type}
+    avc = _AVC.search(text) if record_type in _AVC_TYPES else None
     if avc is not None:
         fields["seresult"], fields["seperms"] = avc.groups()
         text = text[: avc.start()] + text[avc.end() :]

@@ -6,11 +6,12 @@ What is decoded, joined and left out is written in docs/auditd.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from sigma.pyeval.logs.audit_events import AUDITD, AuditEvents
 from sigma.pyeval.logs.audit_join import EventJoiner
 from sigma.pyeval.logs.audit_names import add_names
-from sigma.pyeval.logs.audit_records import NO_RECORD, AuditRecord, parse_audit_line
+from sigma.pyeval.logs.audit_records import NO_RECORD, parse_audit_line
 from sigma.pyeval.logs.records import Parser, Problem, Record
 
 
@@ -40,17 +41,23 @@ class AuditdParser(Parser):
 
         A blank line is no record and no problem.
         """
-        record = parse_audit_line(raw)
-        if record is None:
+        event = parse_audit_line(raw)
+        if event is None:
             return [Problem.at(line, NO_RECORD, raw)] if raw.strip() else []
-        return self.take(line, record, raw)
+        return self.take(line, event, raw)
 
-    def take(self, line: int, record: AuditRecord, raw: bytes) -> list[Record | Problem]:
-        """Return what ``feed`` does, for a *record* that another format carried in its line *raw*."""
+    def take(self, line: int, event: dict[str, Any], raw: bytes) -> list[Record | Problem]:
+        """Return what ``feed`` does, for a record's *event* (``audit_event``) that came in another format.
+
+        Args:
+            line: Position of the line that it stands on.
+            event: The record; it goes into what is returned, and gets names of users and groups.
+            raw: The line.
+        """
         if self._user_names or self._group_names:
-            add_names(record.event, self._user_names, self._group_names)
-        out: list[Record | Problem] = [Record(record.event, line, AUDITD, record.serial)]
-        self._joiner.add(line, record, raw, out)
+            add_names(event, self._user_names, self._group_names)
+        out: list[Record | Problem] = [Record(event, line, AUDITD, event["_AUDIT_ID"])]
+        self._joiner.add(line, event, raw, out)
         return out
 
     def flush(self) -> list[Record | Problem]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from sigma.pyeval.logs.audit_events import AUDITD, AuditEvents
+from sigma.pyeval.logs.audit_events import AUDITD, AuditEvents, EventRecords
 from sigma.pyeval.logs.audit_records import add_derived_fields
 from sigma.pyeval.logs.audit_syscalls import ARCHITECTURES
 from sigma.pyeval.logs.audit_values import decode_keys, decode_string
@@ -26,7 +26,7 @@ MAX_SPLIT_COMMAND_LINE = 65_536
 
 _HEADER = re.compile(r"\s*type=(\S+) audit\(([0-9]{1,12})\.([0-9]{3}):([0-9]{1,20})\): *", re.ASCII)
 _FIELD = re.compile(
-    r' *([A-Za-z][\w\-]*)=(\[(?:"(?:[^"\\]|\\.)*"(?:, ?)?)*\]|"[^"]*"(?=$| )|[^ ]*)', re.ASCII
+    r'(?<![\w\-])([A-Za-z][\w\-]*)=(\[(?:"(?:[^"\\]|\\.)*"(?:, ?)?)*\]|"[^"]*"(?=$| )|[^ ]*)', re.ASCII
 )
 _UNQUOTED_TEXTS = frozenset({"cmdline", "proctitle"})  # they may hold anything, and stand before "redactors="
 _NEXT_FIELD = " redactors="
@@ -75,7 +75,8 @@ class AuomsParser(Parser):
             stamp["node"] = fields.pop("node")
         records = [{**record, **stamp} for record in _records(event_type, fields)]
         out: list[Record | Problem] = [Record(record, line, AUDITD, serial) for record in records]
-        out.extend(self._events.join(records, line, serial))
+        if records:
+            out.extend(self._events.join(EventRecords(records), line))
         return out
 
     def flush(self) -> list[Record | Problem]:

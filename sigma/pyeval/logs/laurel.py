@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 
-from sigma.pyeval.logs.audit_events import AUDITD, AuditEvents
+from sigma.pyeval.logs.audit_events import AUDITD, AuditEvents, EventRecords
 from sigma.pyeval.logs.audit_records import add_derived_fields
 from sigma.pyeval.logs.audit_values import decode_text
 from sigma.pyeval.logs.records import Parser, Problem, Record
@@ -68,7 +68,8 @@ class LaurelParser(Parser):
             records = records[:MAX_EVENT_RECORDS]
         self._remember_parent(source, stamp.get("node"))
         out.extend(Record(record, line, AUDITD, serial) for record in records)
-        out.extend(self._events.join(records, line, serial))
+        if records:
+            out.extend(self._events.join(EventRecords(records), line))
         return out
 
     def flush(self) -> list[Record | Problem]:
