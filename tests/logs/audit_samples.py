@@ -48,8 +48,8 @@ class AuditEvent:
         arguments = " ".join(f"a{number}={value}" for number, value in enumerate(registers))
         return self.add(
             "SYSCALL",
-            f"arch=c000003e syscall={SYSCALL_NUMBERS[call]} success={success} exit={code} {arguments} items={items} "
-            f"ppid={ppid} pid={pid} auid=1000 uid=0 gid=5 euid=0 tty=pts0 ses=3 "
+            f"arch=c000003e syscall={SYSCALL_NUMBERS[call]} success={success} exit={code} {arguments} "
+            f"items={items} ppid={ppid} pid={pid} auid=1000 uid=0 gid=5 euid=0 tty=pts0 ses=3 "
             f"comm={written(exe.rsplit('/', 1)[-1])} exe={written(exe)} key={key}",
         )
 

@@ -12,8 +12,8 @@ from sigma.pyeval.logs.audit_records import parse_audit_line, parse_audit_text, 
 
 HEADER = "msg=audit(1700000000.123:456): "
 SYSCALL = (
-    "arch=c000003e syscall=59 success=yes exit=0 a0=6120 a1=7f a2=0 a3=8 items=2 ppid=10 pid=11 auid=1000 uid=0 "
-    'tty=pts0 ses=1 comm="id" exe="/usr/bin/id" key=(null)'
+    "arch=c000003e syscall=59 success=yes exit=0 a0=6120 a1=7f a2=0 a3=8 items=2 ppid=10 pid=11 "
+    'auid=1000 uid=0 tty=pts0 ses=1 comm="id" exe="/usr/bin/id" key=(null)'
 )
 
 
@@ -50,12 +50,12 @@ def fields(line: str) -> dict[str, Any]:
             id="enriched, separator lost",
         ),
         pytest.param(
-            f'type=SYSCALL {HEADER}{SYSCALL.replace("(null)", chr(34) + "k" + chr(34))}ARCH=x86_64 UID="root"',
+            f'type=SYSCALL {HEADER}arch=c000003e exe="/a b" key="k"ARCH=x86_64 UID="root"',
             {"key": "k", "ARCH": "x86_64", "UID": "root"},
             id="enriched, separator lost behind a quote",
         ),
         pytest.param(
-            f'type=LOGIN {HEADER}pid=7 uid=0 old-auid=4294967295 auid=0 res=1UID="root" OLD-AUID="unset" AUID="root"',
+            f'type=LOGIN {HEADER}pid=7 uid=0 auid=0 res=1UID="root" OLD-AUID="unset" AUID="root"',
             {"res": "1", "UID": "root", "OLD-AUID": "unset", "AUID": "root"},
             id="enriched, separator lost behind a number",
         ),
@@ -146,7 +146,7 @@ def fields(line: str) -> dict[str, Any]:
             id="a program's message",
         ),
         pytest.param(
-            f"""type=USER_CMD {HEADER}pid=1 uid=5 msg='cwd="/" cmd=6964202D75 terminal=? res=success'\x1dUID="amy\"""",
+            f"""type=USER_CMD {HEADER}pid=1 uid=5 msg='cwd="/" cmd=6964202D75 res=success'\x1dUID="amy\"""",
             {"cwd": "/", "cmd": "id -u", "res": "success", "UID": "amy"},
             id="sudo, enriched",
         ),
@@ -156,13 +156,13 @@ def fields(line: str) -> dict[str, Any]:
             id="sudo, enriched, separator lost",
         ),
         pytest.param(
-            f"""type=USER_AUTH {HEADER}pid=1 uid=0 msg='op=PAM:x acct="o'neil" type=EXECVE uid=99 res=failed'""",
-            {"type": "USER_AUTH", "uid": "0", "acct": "o'neil", "res": "failed"},
+            f"""type=USER_AUTH {HEADER}pid=1 uid=0 msg='op=PAM:x acct="o'neil" type=EXECVE uid=9 res=no'""",
+            {"type": "USER_AUTH", "uid": "0", "acct": "o'neil", "res": "no"},
             id="what the program says does not replace what the kernel says",
         ),
         pytest.param(
-            f"type=USER_START {HEADER}user pid=1 msg='PAM: session open acct=root : (hostname=?, addr=?, res=success)'",
-            {"acct": "root", "hostname": "?", "addr": "?", "res": "success", "msg": "user PAM: session open"},
+            f"type=USER_END {HEADER}user pid=1 msg='PAM: session acct=root : (hostname=?, addr=?, res=0)'",
+            {"acct": "root", "hostname": "?", "addr": "?", "res": "0", "msg": "user PAM: session"},
             id="prose of old programs",
         ),
         pytest.param(
@@ -246,7 +246,7 @@ NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True).filter(lambda name
 
 @given(st.dictionaries(NAMES, WORDS, min_size=1))
 def test_splitting_and_scanning_agree(pairs: dict[str, str]) -> None:
-    """The fast reading of plain bodies gives what the general one gives; a blank more forces the general one."""
+    """The fast reading of plain bodies gives what the general one gives, which a second blank forces."""
     text = " ".join(f"{name}={value}" for name, value in pairs.items())
     scanned = parse_fields("PATH", text.replace(" ", "  ") + '  name="x y"')
     assert {**parse_fields("PATH", text), "name": "x y"} == scanned

@@ -18,15 +18,17 @@ from sigma.pyeval.logs.records import Problem, Record
 SHARED = Path(os.environ.get("PYEVAL_SHARED", Path(__file__).parents[3] / "shared"))
 SAMPLE = SHARED / "data" / "linux" / "auditd" / "otrf_log4shell_auoms.jsonl"
 
-HEAD = 'type=AUOMS_EXECVE audit(1700000000.123:7): SchemaVersion="1" auoms_version=2.5.2.0 node=web1 arch=x86_64 '
+HEAD = 'type=AUOMS_EXECVE audit(1700000000.123:7): SchemaVersion="1" node=web1 arch=x86_64 '
 TAIL = " redactors= containerid="
 IDS = (
-    "ppid=10 pid=20 audit_user=unset auid=4294967295 user=www uid=33 group=www gid=33 effective_user=www euid=33 "
-    'tty=(none) ses="-1" comm="sh" exe="/bin/dash" key=auoms,exec key_r=61756F6D730165786563 cwd="/srv/my app" '
+    "ppid=10 pid=20 audit_user=unset auid=4294967295 user=www uid=33 group=www gid=33 "
+    'effective_user=www euid=33 tty=(none) ses="-1" comm="sh" exe="/bin/dash" key=auoms,exec '
+    "key_r=61756F6D730165786563 "
+    'cwd="/srv/my app" '
 )
 PATHS = (
-    'name="/bin/sh" nametype=NORMAL path_name=["/bin/sh","/lib/ld \\"x\\".so"] path_nametype=["NORMAL","NORMAL"] '
-    'path_mode=["0100755",""] path_ouid=["0","0"] path_ogid=["0","0"] '
+    'name="/bin/sh" nametype=NORMAL path_name=["/bin/sh","/lib/ld \\"x\\".so"] '
+    'path_nametype=["NORMAL","NORMAL"] path_mode=["0100755",""] path_ouid=["0","0"] path_ogid=["0","0"] '
 )
 
 
@@ -72,7 +74,8 @@ def test_records_have_the_names_of_auditd() -> None:
         for found in feed(message("execve", 59, 'argc=2 cmdline="sh -i"'))[:5]
         if isinstance(found, Record)
     )
-    assert {name: syscall[name] for name in ("arch", "ARCH", "syscall", "SYSCALL", "uid", "UID", "EUID", "AUID")} == {
+    names = ("arch", "ARCH", "syscall", "SYSCALL", "uid", "UID", "EUID", "AUID")
+    assert {name: syscall[name] for name in names} == {
         "arch": "c000003e", "ARCH": "x86_64", "syscall": "59", "SYSCALL": "execve", "uid": "33", "UID": "www",
         "EUID": "www", "AUID": "unset",
     }  # fmt: skip

@@ -107,7 +107,7 @@ class EventJoiner:
             self._finish(next(iter(self._pending.values())), out)
 
     def _close(self, pending: _Pending, out: list[Record | Problem]) -> None:
-        """Give out an event that has its last record if it is whole, else begin the wait for what is missing."""
+        """Give out an event that has its last record, if it is whole; else begin to wait for the rest."""
         found = EventRecords(pending.records)
         if found.is_whole():
             self._finish(pending, out, found)
