@@ -140,11 +140,20 @@ def parse_fields(record_type: str, body: str) -> dict[str, Any]:
     if fields is None:
         fields = _scan(record_type, body, pair)
     if enriched:
-        for name, value in _PAIR.findall(enriched):  # ARCH=x86_64 SYSCALL=openat AUID="root"
-            if value != "{":  # SADDR={ saddr_fam=inet laddr=192.0.2.1 lport=80 }
-                fields.setdefault(name, value.strip("\"'"))
+        short = len(enriched) <= _REPEATED_LENGTH
+        for name, value in (_repeated_names if short else _enriched_names)(enriched):
+            fields.setdefault(name, value)
     add_derived_fields(record_type, fields)
     return fields
+
+
+def _enriched_names(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the fields that auditd adds: ``ARCH=x86_64 SYSCALL=openat AUID="root"``."""
+    # SADDR={ saddr_fam=inet laddr=192.0.2.1 lport=80 } only brackets other fields.
+    return tuple((name, value.strip("\"'")) for name, value in _PAIR.findall(text) if value != "{")
+
+
+_repeated_names = lru_cache(_REPEATED_BODIES)(_enriched_names)
 
 
 @lru_cache(_REPEATED_BODIES)
