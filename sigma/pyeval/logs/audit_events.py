@@ -207,6 +207,8 @@ class AuditEvents:
         name = syscall.get("UID")
         if name is not None and not name.startswith("unknown("):  # auditd's word for an id without a name
             return str(name)
+        if not self._user_names:
+            return None
         uid = syscall.get("uid") or ""
         return self._user_names.get(int(uid)) if uid.isdecimal() and len(uid) <= 10 else None
 

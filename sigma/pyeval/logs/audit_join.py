@@ -47,10 +47,11 @@ _Key = tuple[str | None, str, str]
 class _Pending:
     """One event whose records are being collected."""
 
-    __slots__ = ("closed", "full", "key", "line", "records", "size")
+    __slots__ = ("closed", "full", "key", "line", "records", "size", "time")
 
     def __init__(self, key: _Key, line: int) -> None:
         self.key = key
+        self.time = int(key[1])
         self.line = line
         self.records: list[dict[str, Any]] = []
         self.size = 0
@@ -125,18 +126,19 @@ class EventJoiner:
 
     def _open(self, key: _Key, line: int, out: list[Record | Problem]) -> _Pending:
         """Begin an event, after giving out those that are over by log time or by number."""
-        node, time, _ = key
-        self._log_time[node] = int(time)
+        node = key[0]
+        pending = _Pending(key, line)
+        self._log_time[node] = pending.time
         if len(self._log_time) > MAX_NODES:
             self._log_time.popitem(last=False)
         while self._pending:
             oldest = next(iter(self._pending.values()))
             # The time of the latest record, not the highest: a clock set back must not end every event.
-            age = self._log_time.get(oldest.key[0], 0) - int(oldest.key[1])
+            age = self._log_time.get(oldest.key[0], 0) - oldest.time
             if age < WINDOW_MICROSECONDS and len(self._pending) < MAX_PENDING_EVENTS:
                 break
             self._finish(oldest, out)
-        pending = self._pending[key] = _Pending(key, line)
+        self._pending[key] = pending
         return pending
 
     def _end_grace(self, out: list[Record | Problem]) -> None:

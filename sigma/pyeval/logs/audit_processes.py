@@ -42,9 +42,10 @@ class ProcessTable:
 
     def put(self, node: str | None, pid: str, exe: str | None, cmdline: str | None) -> None:
         """Remember that *pid* on *node* runs *exe*."""
-        if cmdline is not None:
+        if cmdline is not None and len(cmdline) > MAX_COMMAND_LINE:
             cmdline = cmdline[:MAX_COMMAND_LINE]
-        self._processes[node, pid] = Process(exe, cmdline)
-        self._processes.move_to_end((node, pid))
-        if len(self._processes) > MAX_PROCESSES:
-            self._processes.popitem(last=False)
+        processes = self._processes
+        processes[node, pid] = Process(exe, cmdline)
+        processes.move_to_end((node, pid))
+        if len(processes) > MAX_PROCESSES:
+            processes.popitem(last=False)
