@@ -1,6 +1,6 @@
 r"""Reads the audit events of AUOMS, Microsoft's auditd plug-in, in Azure's Syslog JSON: an event a line.
 
-``{"SyslogMessage": "type=AUOMS_EXECVE audit(1652292622.006:84144): ... cmdline=\"bash -i\" ..."}``: AUOMS has
+``{"SyslogMessage": "type=AUOMS_EXECVE audit(1700000000.123:456): ... cmdline=\"bash -i\" ..."}``: AUOMS has
 put the records of the event together, with names in the place of numbers. They are taken apart again and get
 the names and values that auditd's log has, so that rules for either log match both. The bare message is read
 as well.

@@ -1,6 +1,6 @@
 """Reads the JSON lines of LAUREL: one object is one audit event, its records put together already.
 
-``{"ID": "1615114232.375:15558", "SYSCALL": {...}, "EXECVE": {"ARGV": [...]}, "PATH": [{...}, ...]}``: the
+``{"ID": "1700000000.123:456", "SYSCALL": {...}, "EXECVE": {"ARGV": [...]}, "PATH": [{...}, ...]}``: the
 records are taken apart again and get the names and values that auditd's log has, so that rules for either
 log match both. LAUREL writes numbers as JSON numbers, hexadecimal ones as ``"0x..."``, octal ones as
 ``"0o..."``, bytes outside of printable ASCII, ``%`` and ``+`` as ``%XX`` (json-format.md of LAUREL).
