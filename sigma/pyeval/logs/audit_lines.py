@@ -44,30 +44,35 @@ _USER_TYPES = (  # libaudit.h, from 1100 on
     ),
     "SERVICE_STOP",
 )
-_TYPE_NAMES = {str(number): name for number, name in enumerate(_USER_TYPES, 1100)} | {
-    number: name
-    for number, name in (  # linux/audit.h
-        *(
-            ("1300", "SYSCALL"),
-            ("1302", "PATH"),
-            ("1303", "IPC"),
-            ("1304", "SOCKETCALL"),
-            ("1305", "CONFIG_CHANGE"),
-        ),
-        *(
-            ("1306", "SOCKADDR"),
-            ("1307", "CWD"),
-            ("1309", "EXECVE"),
-            ("1311", "IPC_SET_PERM"),
-            ("1317", "FD_PAIR"),
-        ),
-        *(("1318", "OBJ_PID"), ("1319", "TTY"), ("1320", "EOE"), ("1321", "BPRM_FCAPS"), ("1322", "CAPSET")),
-        *(("1323", "MMAP"), ("1324", "NETFILTER_PKT"), ("1325", "NETFILTER_CFG"), ("1326", "SECCOMP")),
-        *(("1327", "PROCTITLE"), ("1328", "FEATURE_CHANGE"), ("1330", "KERN_MODULE"), ("1331", "FANOTIFY")),
-        *(("1334", "BPF"), ("1400", "AVC"), ("1401", "SELINUX_ERR"), ("1403", "MAC_POLICY_LOAD")),
-        *(("1700", "ANOM_PROMISCUOUS"), ("1701", "ANOM_ABEND"), ("1702", "ANOM_LINK")),
-    )
+_KERNEL_TYPES = {  # linux/audit.h
+    1300: "SYSCALL",
+    1302: "PATH",
+    1303: "IPC",
+    1304: "SOCKETCALL",
+    1305: "CONFIG_CHANGE",
+    1306: "SOCKADDR",
+    1307: "CWD",
+    1309: "EXECVE",
+    1317: "FD_PAIR",
+    1318: "OBJ_PID",
+    1319: "TTY",
+    1320: "EOE",
+    1321: "BPRM_FCAPS",
+    1322: "CAPSET",
+    1323: "MMAP",
+    1324: "NETFILTER_PKT",
+    1325: "NETFILTER_CFG",
+    1326: "SECCOMP",
+    1327: "PROCTITLE",
+    1330: "KERN_MODULE",
+    1334: "BPF",
+    1400: "AVC",
+    1700: "ANOM_PROMISCUOUS",
+    1701: "ANOM_ABEND",
+    1702: "ANOM_LINK",
 }
+_TYPE_NAMES = {str(number): name for number, name in enumerate(_USER_TYPES, 1100)}
+_TYPE_NAMES |= {str(number): name for number, name in _KERNEL_TYPES.items()}
 
 _AUDISPD = re.compile(r"(?:node=\S{1,255} )?type=\S{1,64} msg=audit\(\d{1,12}\.\d{1,9}:\d{1,20}\):")
 _KERNEL = re.compile(

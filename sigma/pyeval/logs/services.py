@@ -9,7 +9,7 @@ from sigma.pyeval.logs.sudo import parse_sudo
 from sigma.pyeval.rules import LogSource
 
 OTHER_SERVICE = "syslog"
-"""The service of a program without one of its own: ``service: syslog`` rules mean such programs (named, init)."""
+"""The service of a program without one of its own: rules for ``service: syslog`` mean named, init ..."""
 
 PROGRAMS_BY_SERVICE: dict[str, tuple[str, ...]] = {
     "apache": ("apache", "apache2", "httpd"),

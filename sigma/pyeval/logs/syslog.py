@@ -1,4 +1,4 @@
-"""Syslog lines: RFC 3164 as it is found in files, RFC 5424 with structured data, and rsyslog's ISO timestamps.
+"""Syslog lines: RFC 3164 as found in files, RFC 5424 with structured data, rsyslog's ISO timestamps.
 
 Fields follow systemd.journal-fields(7). ``SYSLOG_RAW`` keeps the whole line, so that a keyword rule finds in
 the event exactly what it would find in the line. A line without a header (RFC 3164 section 4.3.3) is an event
@@ -20,12 +20,16 @@ from sigma.pyeval.logs.text import BYTE_ORDER_MARK, decode
 MAX_PRI = 191
 """Facility 23 (local7), severity 7 (debug): RFC 5424 section 6.2.1."""
 
-_BSD_TIME = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}\d{1,2}(?: \d{4})? \d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: \d{4}(?= ))?"
+_BSD_TIME = (
+    r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}\d{1,2}(?: \d{4})? "
+    r"\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: \d{4}(?= ))?"
+)
 _ISO_TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d| UTC)?"
 _FULL_TIME = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})? [A-Z]{2,5}"
 _TIME = rf"{_BSD_TIME}|{_ISO_TIME}|{_FULL_TIME}"
 
-# A tag is a name, perhaps a pid in brackets, and a colon; macOS writes more between pid and colon; some programs forget the colon.
+# A tag is a name, perhaps a pid in brackets, and a colon; macOS writes more between pid and colon, and some
+# programs forget the colon.
 _NAME = r"[^\s:\[]{1,128}"
 _PID = r"\[([^\]\s]{1,64})\](?: \([^)\s]{0,255}\)| <\w{1,16}>)?(?::|(?<=\d\]) )"
 _TAG_AHEAD = rf"{_NAME}(?:\[[^\]\s]{{1,64}}\])?:(?:\s|$)"
@@ -39,7 +43,8 @@ _RFC3164 = re.compile(
 _NO_TIME = re.compile(rf"(?:<(\d{{1,3}})>)?(?:({_NAME})(?:{_PID}|:(?=\s|$)) ?)?(.*)", re.DOTALL)
 _KERNEL_RING = re.compile(r"\[ *\d{1,12}\.\d{6}\] ")  # dmesg without a tag
 _RFC5424 = re.compile(
-    rf"(?:<(\d{{1,3}})>)?[1-9]\d{{0,2}} (-|{_ISO_TIME}) (\S{{1,255}}) (\S{{1,128}}) (\S{{1,128}}) (\S{{1,32}}) (.*)",
+    rf"(?:<(\d{{1,3}})>)?[1-9]\d{{0,2}} (-|{_ISO_TIME}) "
+    r"(\S{1,255}) (\S{1,128}) (\S{1,128}) (\S{1,32}) (.*)",
     re.DOTALL,
 )
 _SD_ELEMENT = re.compile(
@@ -75,9 +80,10 @@ def parse_syslog(raw: bytes) -> Event:
     if _VERSION_AHEAD.match(text) and (found := _RFC5424.match(text)):
         program = _read_rfc5424(event, found)
     elif found := _RFC3164.match(text):
-        pri, time, host, program, pid, message = found.groups()
-        event["SYSLOG_TIMESTAMP"] = time
-        _fill(event, pri, host, program, pid, message)
+        pri, event["SYSLOG_TIMESTAMP"], host, program, pid, message = found.groups()
+        if host is not None:
+            event["_HOSTNAME"] = host
+        _fill(event, pri, program, pid, message)
     else:
         program = _read_without_time(event, text)
     if program is not None:
@@ -124,13 +130,9 @@ def _text_record(line: int, event: Event) -> Record:
     return Record(event, line, linux_logsource(event.get("SYSLOG_IDENTIFIER")))
 
 
-def _fill(
-    event: Event, pri: str | None, host: str | None, program: str | None, pid: str | None, message: str
-) -> None:
+def _fill(event: Event, pri: str | None, program: str | None, pid: str | None, message: str) -> None:
     if pri is not None and int(pri) <= MAX_PRI:
         event["SYSLOG_FACILITY"], event["PRIORITY"] = _PRIORITIES[int(pri)]
-    if host is not None:
-        event["_HOSTNAME"] = host
     if program is not None:
         event["SYSLOG_IDENTIFIER"] = program.partition("(")[0] or program
     if pid is not None:
@@ -147,7 +149,7 @@ def _read_without_time(event: Event, text: str) -> str | None:
         program, message = "kernel", text
     elif pri is None and not (program == "kernel" or (pid is not None and pid.isdecimal())):
         program, pid, message = None, None, text
-    _fill(event, pri, None, program, pid, message)
+    _fill(event, pri, program, pid, message)
     return program
 
 
@@ -156,9 +158,9 @@ def _read_rfc5424(event: Event, found: re.Match[str]) -> str | None:
     data, message = _structured_data(rest)
     if time != "-":
         event["SYSLOG_TIMESTAMP"] = time
-    _fill(
-        event, pri, _unless_nil(host), _unless_nil(program), _unless_nil(pid), message.removeprefix("\ufeff")
-    )
+    if host != "-":
+        event["_HOSTNAME"] = host
+    _fill(event, pri, _unless_nil(program), _unless_nil(pid), message.removeprefix("\ufeff"))
     if message_id != "-":
         event["SYSLOG_MSGID"] = message_id
     if data:
@@ -167,7 +169,7 @@ def _read_rfc5424(event: Event, found: re.Match[str]) -> str | None:
 
 
 def _structured_data(text: str) -> tuple[dict[str, Event], str]:
-    """Return the elements at the beginning of *text* and the message; what is no element stays in the message."""
+    """Return the elements that *text* begins with, and the message; what is no element stays in it."""
     if text == "-" or text.startswith("- "):
         return {}, text[2:]
     data: dict[str, Event] = {}
