@@ -166,7 +166,7 @@ def _unescape(value: str) -> str:
 
 
 def _add_request(event: Event, request: str) -> None:
-    """Take ``METHOD target HTTP/version`` apart; the target keeps its blanks, without a method all is target."""
+    """Take ``METHOD target HTTP/version`` apart; blanks in the target stay, else all is target."""
     method, _, rest = request.partition(" ")
     if not rest or not (method in _METHODS or _METHOD.fullmatch(method)):
         if request:

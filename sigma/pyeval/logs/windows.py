@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from sigma.pyeval.rules import LogSource
@@ -111,7 +112,10 @@ def windows_logsource(event: Mapping[str, Any]) -> LogSource:
     if linux or provider == "Microsoft-Windows-Sysmon":
         service = "sysmon"
     category = SYSMON_CATEGORIES.get(_number(event.get("EventID"))) if service == "sysmon" else None
-    return LogSource(category, "linux" if linux else "windows", service)
+    return _logsource(category, "linux" if linux else "windows", service)
+
+
+_logsource = lru_cache(maxsize=256)(LogSource)
 
 
 def _number(value: object) -> int:
