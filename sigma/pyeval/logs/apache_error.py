@@ -13,7 +13,7 @@ APACHE = LogSource(service="apache")
 NGINX = LogSource(service="nginx")
 
 _APACHE = re.compile(
-    r"(?:\[(?P<time>\w{3} \w{3} [ \d]\d [\d:.]{8,20} \d{4})\] )?"
+    r"(?:\[(?P<time>\w{3} \w{3} [ \d]?\d [\d:.]{8,20} \d{4})\] )?"
     r"\[(?:(?P<module>\w{0,64}):)?(?P<level>[a-z]+\d?)\] "
     r"(?:\[pid (?P<pid>\d{1,10})(?::tid \w{1,20})?\] )?"
     r"(?:\[client (?P<client>[^\]\s]{1,128})\] )?"
@@ -21,7 +21,8 @@ _APACHE = re.compile(
     re.DOTALL,
 )
 _NGINX = re.compile(
-    r"(?P<time>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[(?P<level>[a-z]+)\] (?P<pid>\d{1,10})#\d{1,10}: (?P<text>.*)",
+    r"(?P<time>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) "
+    r"\[(?P<level>[a-z]+)\] (?P<pid>\d{1,10})#\d{1,10}: (?P<text>.*)",
     re.DOTALL,
 )
 _FIELDS = {"time": "time", "module": "module", "level": "level", "pid": "s-pid", "client": "c-ip"}

@@ -171,7 +171,7 @@ _LINE_FORMATS: tuple[tuple[str, re.Pattern[bytes]], ...] = tuple(
         ),
         (
             "apache-error",
-            rb"\[\w{3} \w{3} [ \d]\d [\d:.]+ \d{4}\] \[|\[(?:\w+:)?[a-z]+\d?\] \[(?:client|pid) ",
+            rb"\[\w{3} \w{3} [ \d]?\d [\d:.]+ \d{4}\] \[|\[(?:\w+:)?[a-z]+\d?\] \[(?:client|pid) ",
         ),
         ("apache-error", rb"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[[a-z]+\] \d+#\d+: "),
         ("syslog", rb"<\d{1,3}>|[A-Z][a-z]{2} [ \d]\d(?: \d{4})? \d\d:\d\d:\d\d|\[ *\d+\.\d{6}\] |kernel: "),
