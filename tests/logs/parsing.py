@@ -44,7 +44,7 @@ def the_event(parser: Parser, line: bytes) -> dict[str, Any]:
 
 
 def damaged(*examples: bytes) -> st.SearchStrategy[list[bytes]]:
-    """Lines that are examples with pieces cut out, doubled or put in from elsewhere, and lines of any bytes."""
+    """Lines that are examples with pieces cut out or put in from elsewhere, and lines of any bytes."""
     pieces = st.sampled_from([piece for example in examples for piece in (example, *example.split(b" "))])
     noise = st.one_of(
         st.binary(max_size=12), st.sampled_from([b'"', b"\\", b"[", b"{", b"]", b"=", b"\0", b"\xff"])
@@ -64,7 +64,7 @@ def damaged(*examples: bytes) -> st.SearchStrategy[list[bytes]]:
 
 
 def check_invariants(parser: Parser, lines: list[bytes]) -> None:
-    """A parser never raises, numbers what it yields by lines it was fed, and yields events that JSON can hold."""
+    """A parser never raises, numbers what it yields by its lines, and yields events that JSON can hold."""
     for item in feed_all(parser, *lines):
         assert 1 <= item.line <= len(lines)
         if isinstance(item, Record):

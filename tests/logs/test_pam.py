@@ -18,7 +18,8 @@ UNIX = {"PAM_MODULE": "pam_unix", "PAM_SERVICE": "sshd", "PAM_TYPE": "auth"}
     [
         (
             "sshd",
-            "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.7  user=root",
+            "pam_unix(sshd:auth): authentication failure; "
+            "logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.7  user=root",
             UNIX
             | {
                 "logname": "",
@@ -73,8 +74,8 @@ def test_fields_of_a_message(program: str, message: str, fields: dict[str, str])
 
 
 def test_a_user_name_cannot_add_a_second_host() -> None:
-    message = "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.7  user=a rhost=::1"
-    fields = parse_pam("sshd", message)
+    pairs = "logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.7  user=a rhost=::1"
+    fields = parse_pam("sshd", f"pam_unix(sshd:auth): authentication failure; {pairs}")
     assert (fields["rhost"], fields["user"]) == ("192.0.2.7", "a rhost=::1")
 
 

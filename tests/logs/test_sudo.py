@@ -36,8 +36,8 @@ ALLOWED = "    ann : TTY=pts/4 ; PWD=/home/ann ; USER=root ; COMMAND=/usr/bin/ta
             },
         ),
         (
-            "ann : HOST=web1 ; TTY=unknown ; CHROOT=/jail ; PWD=/ ; USER=db ; GROUP=dba ; TSID=0000UM ; ENV=A=1 B=2 ; "
-            "COMMAND=/bin/sh -c a ; b",
+            "ann : HOST=web1 ; TTY=unknown ; CHROOT=/jail ; PWD=/ ; USER=db ; GROUP=dba ; TSID=0000UM ; "
+            "ENV=A=1 B=2 ; COMMAND=/bin/sh -c a ; b",
             {
                 "SUDO_USER": "ann",
                 "HOST": "web1",

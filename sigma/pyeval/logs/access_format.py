@@ -74,7 +74,8 @@ _HEADERS = {
 }
 
 _DIRECTIVE = re.compile(
-    r"%[!\d,]*[<>]?(?:\{(?P<argument>[^}]*)\})?(?P<apache>\^\w\w|[a-zA-Z%])|\$(?:\{(?P<braced>\w+)\}|(?P<nginx>\w+))"
+    r"(?P<target>%U%q)"  # the usual way to write the request target
+    r"|%[!\d,]*[<>]?(?:\{(?P<argument>[^}]*)\})?(?P<apache>\^\w\w|[a-zA-Z%])|\$(?:\{(?P<braced>\w+)\}|(?P<nginx>\w+))"
 )
 _QUOTED = r'[^"\\]*(?:\\.[^"\\]*)*'
 _LOCAL_TIME = r"\d{1,2}/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"
@@ -157,16 +158,15 @@ def _split(text: str) -> Iterator[str | _Directive]:
 
 
 def _field_of(found: re.Match[str]) -> str:
+    if found["target"]:
+        return TARGET
     if found["apache"] is None:
         name = found["braced"] or found["nginx"]
-        if name.startswith("http_"):
-            return _header_field(name.removeprefix("http_").replace("_", "-"))
-        return _NGINX_FIELDS.get(name, name)
+        header = name.removeprefix("http_") if name.startswith("http_") else None
+        return _header_field(header.replace("_", "-")) if header else _NGINX_FIELDS.get(name, name)
     letter, argument = found["apache"], found["argument"]
-    if letter == "i" and argument:
-        return _header_field(argument)
-    if letter == "o" and argument:
-        return f"sc({argument})"
+    if argument and letter in {"i", "o"}:
+        return _header_field(argument) if letter == "i" else f"sc({argument})"
     if argument and letter not in _APACHE_FIELDS:
         return str(argument)
     return _APACHE_FIELDS.get(letter, found[0])

@@ -95,6 +95,7 @@ class AccessLogParser:
 
     def __init__(self, log_format: str | None = None, *, decode_urls: bool = False) -> None:
         self._formats = _KNOWN_FORMATS if log_format is None else (compile_access_format(log_format),)
+        self._unwrap = log_format is None
         self._decode_urls = decode_urls
 
     def feed(self, line: int, raw: bytes) -> Iterable[Record | Problem]:
@@ -102,9 +103,7 @@ class AccessLogParser:
         text = decode(raw).rstrip("\r\n")
         if not text.strip():
             return ()
-        if (
-            text[0] == '"' and text[-1] == '"' and len(text) > 1
-        ):  # whole lines in quotes, as CSV exports leave them
+        if self._unwrap and text[0] == text[-1] == '"':  # whole lines in quotes, as CSV exports leave them
             text = text[1:-1]
         for access_format in self._formats:
             found = access_format.pattern.match(text)

@@ -8,7 +8,7 @@ import io
 import lzma
 from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO
 
 _GZIP, _BZIP2, _XZ, _ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"
 
@@ -45,11 +45,11 @@ def decompressed(file: io.BufferedReader) -> BinaryIO:
     """
     magic = file.peek(6)[:6]
     if magic.startswith(_GZIP):
-        return cast("BinaryIO", io.BufferedReader(gzip.GzipFile(fileobj=file)))
+        return _Decompressed(gzip.GzipFile(fileobj=file), file)
     if magic.startswith(_BZIP2):
-        return cast("BinaryIO", io.BufferedReader(bz2.BZ2File(file)))
+        return _Decompressed(bz2.BZ2File(file), file)
     if magic.startswith(_XZ):
-        return cast("BinaryIO", io.BufferedReader(lzma.LZMAFile(file)))
+        return _Decompressed(lzma.LZMAFile(file), file)
     if magic.startswith(_ZSTD):
         return _zstd(file)
     return file
@@ -63,4 +63,19 @@ def _zstd(file: io.BufferedReader) -> BinaryIO:
             "the file is zstd-compressed, which needs the package zstandard: pip install zstandard"
         ) from error
     reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-    return cast("BinaryIO", io.BufferedReader(reader))
+    return _Decompressed(reader, file)
+
+
+class _Decompressed(io.BufferedReader):
+    """A buffered reader that closes the compressed *file* together with the reader on top of it."""
+
+    def __init__(self, reader: Any, file: io.BufferedReader) -> None:
+        super().__init__(reader)
+        self._file = file
+
+    def close(self) -> None:
+        """Close both; safe to call twice."""
+        try:
+            super().close()
+        finally:
+            self._file.close()

@@ -93,7 +93,8 @@ class JsonLinesParser:
             )  # an array whose first object begins on the same line
             return self.feed(line, text)
         depth = _depth(text)
-        if depth == 0 and text[:1] == b"{":
+        if text[:1] == b"{" and (depth == 0 or (depth == -1 and self._in_array)):
+            self._in_array = self._in_array and depth == 0
             return self._side_by_side(line, raw, text)
         if depth is None or depth <= 0 or text[:1] not in (b"{", b"["):
             return (Problem.at(line, reason, raw),)
