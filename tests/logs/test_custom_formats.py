@@ -89,6 +89,15 @@ def test_cef(header: bytes) -> None:
     assert the_event(CefParser(), header + CEF) == CEF_FIELDS
 
 
+@pytest.mark.parametrize(
+    ("extension", "fields"),
+    [(b"", {}), (b"just text", {"Extension": "just text"}), (b"x a=1", {"Extension": "x", "a": "1"})],
+)
+def test_cef_extensions_that_are_no_pairs(extension: bytes, fields: dict[str, str]) -> None:
+    event = the_event(CefParser(), b"CEF:0|a|b|c|d|e|5|" + extension)
+    assert {name: event[name] for name in list(event)[7:]} == fields
+
+
 @pytest.mark.parametrize("line", [b"text", b"CEF:0|a|b|c|d|e", b"LEEF:1.0|a|b|c|d|"])
 def test_no_cef(line: bytes) -> None:
     assert problems(feed_all(CefParser(), line)) == [(1, "no CEF header with its seven fields")]

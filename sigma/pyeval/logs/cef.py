@@ -57,10 +57,12 @@ class CefParser:
 def _extension(text: str) -> dict[str, str]:
     """Return the pairs; a value runs up to the blank before the next key, since values hold blanks."""
     keys = list(_KEY.finditer(text))
-    ends = [key.start() for key in keys[1:]] + [len(text)]
+    starts = [*(key.start() for key in keys), len(text)]
     fields = {
-        key[1]: _unescape(text[key.end() : end].strip(" ")) for key, end in zip(keys, ends, strict=True)
+        key[1]: _unescape(text[key.end() : end].strip(" ")) for key, end in zip(keys, starts[1:], strict=True)
     }
+    if before := text[: starts[0]].strip(" "):
+        fields.setdefault("Extension", _unescape(before))
     for name in [name for name in fields if _LABELLED.fullmatch(name)]:
         label = fields.get(f"{name}Label")
         if label:
