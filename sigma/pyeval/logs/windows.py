@@ -93,7 +93,8 @@ def flatten_windows(record: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     flat: dict[str, Any] = {}
     for name, child in event["System"].items():
-        _add_system_child(flat, name, child)
+        if name != _ATTRIBUTES:
+            _add_system_child(flat, name, child)
     user_data = event.get("UserData")
     if isinstance(user_data, Mapping):
         for name, inner in user_data.items():
@@ -130,7 +131,7 @@ def _number(value: object) -> int:
 
 def _add_system_child(flat: dict[str, Any], name: str, child: object) -> None:
     if not isinstance(child, Mapping):
-        if child is not None and name != _ATTRIBUTES:
+        if child is not None:
             flat[name] = child
         return
     attributes = child.get(_ATTRIBUTES)
