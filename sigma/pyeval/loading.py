@@ -33,6 +33,7 @@ def load_rules(
     placeholders: Placeholders | None = None,
     restrictiveness: Restrictiveness | str | None = None,
     on_error: OnError = "raise",
+    unsafe_regex: bool = False,
 ) -> Ruleset:
     """Load rules from files and directories (``*.yml``, ``*.yaml`` at any depth, in order of their paths).
 
@@ -44,13 +45,14 @@ def load_rules(
         placeholders: Values for ``%name%`` in values with ``|expand``: text, number or a list of these.
         restrictiveness: Which rules to keep, see Restrictiveness; None keeps all.
         on_error: ``"raise"`` the first problem, or ``"collect"`` all of them in the result's ``errors``.
+        unsafe_regex: Search every regular expression in whole values, however long that takes; for rules that are trusted.
 
     Raises:
         RuleLoadError: A path or a rule cannot be loaded, with ``on_error="raise"``.
         ValueError: An argument is none of its allowed values.
         sigma.exceptions.SigmaError: The pipeline does not exist or cannot be read.
     """
-    loader = _Loader(pipeline, placeholders, restrictiveness, on_error)
+    loader = _Loader(pipeline, placeholders, restrictiveness, on_error, unsafe_regex)
     for path in _rule_files(paths, loader):
         try:
             text = path.read_bytes()
@@ -69,9 +71,10 @@ def parse_rules(
     placeholders: Placeholders | None = None,
     restrictiveness: Restrictiveness | str | None = None,
     on_error: OnError = "raise",
+    unsafe_regex: bool = False,
 ) -> Ruleset:
     """Load rules from YAML text, several documents allowed; arguments and errors as in ``load_rules``."""
-    loader = _Loader(pipeline, placeholders, restrictiveness, on_error)
+    loader = _Loader(pipeline, placeholders, restrictiveness, on_error, unsafe_regex)
     loader.parse(text, None)
     return loader.ruleset()
 
@@ -163,11 +166,13 @@ class _Loader:
         placeholders: Placeholders | None,
         restrictiveness: Restrictiveness | str | None,
         on_error: OnError,
+        unsafe_regex: bool,
     ) -> None:
         if on_error not in ("raise", "collect"):
             raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
         self._pipeline = resolve_pipeline(pipeline, placeholders)
         self._selection = None if restrictiveness is None else Restrictiveness.parse(restrictiveness)
+        self._unsafe_regex = unsafe_regex
         self._raise = on_error == "raise"
         self._errors: list[RuleError] = []
         self._parsed: list[Parsed] = []
@@ -231,7 +236,7 @@ class _Loader:
         from sigma.collection import SigmaCollection
         from sigma.exceptions import SigmaError
 
-        backend = PyEvalBackend(self._pipeline)
+        backend = PyEvalBackend(self._pipeline, unsafe_regex=self._unsafe_regex)
         rules: list[Rule] = []
         for rule in SigmaCollection(self._parsed, resolve_references=False).rules:
             if not self._admits(rule):
@@ -240,7 +245,7 @@ class _Loader:
                 rules += backend.convert_to_rules(rule)
             except SigmaError as error:
                 self.report(_rule_error(rule, error))
-        return Ruleset(rules, self._errors)
+        return Ruleset(rules, self._errors, unsafe_regex=self._unsafe_regex)
 
     def _admits(self, rule: SigmaRule | SigmaCorrelationRule) -> bool:
         if self._selection is None:

@@ -38,7 +38,7 @@ class Call:
     field: str | None
     values: tuple[str | int | float, ...] = ()
     every: bool = False
-    more: tuple[str, ...] = ()
+    more: tuple[str | int | float, ...] = ()
 
     def emit(self) -> str:
         """Return the call's source text."""

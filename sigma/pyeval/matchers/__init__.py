@@ -15,6 +15,8 @@ from .keywords import (
     keyword_any,
     keyword_cased,
     keyword_regex,
+    keyword_regex_unbounded,
+    keyword_regex_within,
     keyword_wildcard,
     keyword_wildcard_cased,
 )
@@ -22,7 +24,7 @@ from .network import cidr, cidr_any
 from .numbers import gt, gte, lt, lte, time_part
 from .presence import exists, has_value, is_null
 from .references import contains_field, endswith_field, equals_field, startswith_field
-from .regexes import regex
+from .regexes import regex, regex_unbounded, regex_within
 from .text import (
     contains,
     contains_all,
@@ -90,6 +92,8 @@ MATCHERS: Final[dict[str, Callable[..., bool]]] = {
         wildcard_all,
         wildcard_cased,
         regex,
+        regex_within,
+        regex_unbounded,
         cidr,
         cidr_any,
         lt,
@@ -111,6 +115,8 @@ MATCHERS: Final[dict[str, Callable[..., bool]]] = {
         keyword_wildcard,
         keyword_wildcard_cased,
         keyword_regex,
+        keyword_regex_within,
+        keyword_regex_unbounded,
     )
 }
 """Every function that an expression may call, by name."""
