@@ -11,17 +11,17 @@ from typing import Final
 
 from ..matchers.regexes import flag_bits
 from .cost import Cost, search_cost
-from .rewriting import chained, shortened
-from .syntax import parse_pattern
+from .rewriting import chained, shortened, split_at_newlines
+from .syntax import longest_count, parse_pattern
 
-BOUNDS: Final = {2: 4096, 3: 256, 4: 64}
-"""How many characters of a value are searched, by degree: each keeps ``characters ** degree`` at 2**24 steps, tens of
+BOUNDS: Final = {1: 65_536, 2: 4096, 3: 256, 4: 64}
+"""How many characters of a value are searched at most, by degree: ``characters ** degree`` is at most 2**24, tens of
 milliseconds of Python's ``re``. Above the fourth degree too little would be left to search."""
 
 LONGEST_PATTERN: Final = 10_000
-_FACTOR = (
-    512  # steps a character that still count as linear; each further such factor counts as one more degree
-)
+_LINEAR_FACTOR = 512  # steps for each character that still count as linear
+_MOST_STEPS = 2**26  # what a bounded search may need by the (pessimistic) estimate
+_FEWEST_CHARACTERS = 32  # a search of less would find nothing
 _EXPANSIONS = (3, 40, 1_200)  # how long counted repetitions may be to be written out
 _POSIX_CLASS = re.compile(r"(?<!\\)(?:\\\\)*(\[[:.=]\^?[a-z]+[:.=]\])")
 
@@ -40,20 +40,17 @@ class Complexity:
 
     Attributes:
         growth: Linear, polynomial or exponential in the value's length at worst. Exponential includes: not known.
-        degree: The exponent: 1 for linear, from 2 for polynomial; 0 for exponential.
+        degree: The exponent; 0 for exponential, 1 also for polynomial where each character takes too many steps.
         reason: Which part of the pattern takes the time; empty for linear.
-        pattern: What to search for: the pattern itself, or one that is found in exactly the same values in less time.
+        pattern: What to search for: itself, or one that is found in exactly the same values in less time.
+        characters: How many characters of a value may be searched: ``None`` for all of them, 0 for none.
     """
 
     growth: Growth
     degree: int
     reason: str
     pattern: str
-
-    @property
-    def characters(self) -> int | None:
-        """How many characters of a value may be searched: ``None`` for all of them, 0 for none."""
-        return None if self.growth is Growth.LINEAR else BOUNDS.get(self.degree, 0)
+    characters: int | None
 
 
 class PatternRefusedError(ValueError):
@@ -101,37 +98,37 @@ def classify(pattern: str, flags: str = "") -> Complexity:
         candidates = [(pattern, parsed.root)]
         if not parsed.references:
             short = shortened(parsed.root)
-            for root in (short, chained(short)):
+            for root in (short, chained(short), chained(split_at_newlines(short))):
                 text = parsed.emit(root)
                 candidates.append((text, parse_pattern(text, bits).root))
-        best = Complexity(Growth.EXPONENTIAL, 0, "", pattern)
+        best: Complexity | None = None
+        longest = max(longest_count(root) for _, root in candidates)
         # The cheap look first; most patterns need no other, and the pattern as it is wins where it is as good.
-        for expand in _EXPANSIONS:
+        for number, expand in enumerate(_EXPANSIONS):
+            if best is not None and longest <= _EXPANSIONS[number - 1]:
+                break
             for text, root in candidates:
                 found = _verdict(text, search_cost(root, expand))
-                if found.growth is Growth.LINEAR:
+                if found.characters is None:
                     return found if text == pattern else classify(text, flags)
-                if not best.reason or _rank(found) < _rank(best):
+                if best is None or found.characters > (best.characters or 0):
                     best = found
     except RecursionError:
-        return Complexity(Growth.EXPONENTIAL, 0, "the pattern is nested too deeply to be analysed", pattern)
+        return Complexity(Growth.EXPONENTIAL, 0, "the pattern is nested too deeply to be analysed", pattern, 0)
+    assert best is not None  # noqa: S101 - there always is a candidate
     # What was rewritten may be rewritten further; this ends, as each round is better or found at a cheaper look.
     return best if best.pattern == pattern else classify(best.pattern, flags)
 
 
 def _verdict(pattern: str, cost: Cost) -> Complexity:
     if cost.degree is None:
-        return Complexity(Growth.EXPONENTIAL, 0, cost.reason, pattern)
-    degree, factor = cost.degree, cost.factor
-    reason = cost.reason
-    while factor > _FACTOR:
-        factor //= _FACTOR
-        degree += 1
-        reason = reason or "its counted repetitions can be read in very many ways"
-    if degree == 1:
-        return Complexity(Growth.LINEAR, 1, "", pattern)
-    return Complexity(Growth.POLYNOMIAL, degree, reason, pattern)
-
-
-def _rank(complexity: Complexity) -> int:
-    return 1_000 if complexity.growth is Growth.EXPONENTIAL else complexity.degree
+        return Complexity(Growth.EXPONENTIAL, 0, cost.reason, pattern, 0)
+    if cost.degree == 1 and cost.factor <= _LINEAR_FACTOR:
+        return Complexity(Growth.LINEAR, 1, "", pattern, None)
+    characters = BOUNDS.get(cost.degree, 0)
+    while characters and cost.factor * characters**cost.degree > _MOST_STEPS:
+        characters //= 2
+    if characters < _FEWEST_CHARACTERS:
+        characters = 0
+    reason = cost.reason or "its parts can be read in very many ways"
+    return Complexity(Growth.POLYNOMIAL, cost.degree, reason, pattern, characters)

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from graphlib import TopologicalSorter
 
 from .automaton import Automaton, TooLarge
 from .charsets import ALL, EDGE
-from .syntax import ANY, Alt, Atomic, Chars, Node, Repeat, Seq, alphabet, branches_of, items_of, join
+from .syntax import Alt, Atomic, Chars, Node, Repeat, Seq, alphabet, branches_of, items_of, join
 
 Entry = tuple[int, int, int]
 """A step into a loop: from which position, over which characters, in how many ways."""
@@ -65,10 +66,11 @@ def search_cost(root: Node, expand: int) -> Cost:
 
 
 def _chain_cost(branch: Node, expand: int) -> Cost | None:
-    """Return the cost of ``head(?>C*?a)(?>C*?b)...``, where each group is a search of its own that never goes back.
+    """Return the cost of ``head(?>C*?a)(?>D*?b)...``, where each group is a search of its own that never goes back.
 
-    ``None`` where the branch has no such end. As long as nothing but the last group can leave the set C, one start of the
-    chain reads no further than a loop over C behind the head would.
+    ``None`` where the branch has no such end. Each start of the chain reads once over the text, trying the search that is due at
+    each character. How many starts read at once: as many as there are ways to be in the loops of ``head C* a D*``, where what
+    consists of the characters of the loop in front of it and of the one behind it can be left out.
     """
     items = items_of(branch)
     searches: list[tuple[Chars, Node]] = []
@@ -79,14 +81,14 @@ def _chain_cost(branch: Node, expand: int) -> Cost | None:
         searches.insert(0, search)
     if not searches:
         return None
-    over = searches[0][0]
-    confined = all(loop == over for loop, _ in searches) and all(
-        over.chars.covers(alphabet(found)) for _, found in searches[:-1]
-    )
-    reach = over if confined else ANY
-    starts = _automaton_cost(
-        join([*items[: len(items) - len(searches)], Repeat(reach, 0, None, "?")]), expand
-    )
+    reach: list[Node] = list(items[: len(items) - len(searches)])
+    before: Chars | None = None
+    for number, (loop, _) in enumerate(searches):
+        between = searches[number - 1][1] if number else Seq(())
+        if loop != before or not loop.chars.covers(alphabet(between)):
+            reach += [between, Repeat(loop, 0, None, "?")]
+        before = loop
+    starts = _automaton_cost(join(reach), expand)
     found = Cost(1, 0)
     for _, node in searches:
         found += _automaton_cost(node, expand)
@@ -101,6 +103,7 @@ def _inner_search(node: Node) -> tuple[Chars, Node] | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def _automaton_cost(node: Node, expand: int) -> Cost:
     try:
         return _Analysis(Automaton(node, expand)).cost()

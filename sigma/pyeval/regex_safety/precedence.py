@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from math import inf
 
 from .automaton import Automaton, TooLarge
 from .charsets import ALL
@@ -28,16 +29,31 @@ def ends_first(node: Node) -> Node | None:
     return node if words.prefix_free() else _shortest_first(node)
 
 
+def ends_once(node: Node) -> bool:
+    """Return whether *node* surely has a single end wherever it begins; it has no anchors, lookarounds or references."""
+    if node == Seq(()):
+        return True
+    try:
+        words = _Words(node)
+    except TooLarge:
+        return False
+    return not words.accept_empty and words.prefix_free()
+
+
 def _shortest_first(node: Node) -> Node | None:
-    """Return *node* tried from the shortest text up; ``None`` where more than one part of it varies in length."""
+    """Return *node* with its repetitions lazy, so that shorter texts are tried first; ``None`` where that is not so."""
     items = list(items_of(node))
-    varying = [index for index, item in enumerate(items) if _width(item) is None]
-    if len(varying) != 1:
-        return None
-    item = items[varying[0]]
-    if not isinstance(item, Repeat) or _width(item.body) is None:
-        return None
-    items[varying[0]] = replace(item, kind="?")
+    behind: float = 0  # by how much what follows can vary
+    for index in reversed(range(len(items))):
+        item = items[index]
+        if _width(item) is not None:
+            continue
+        width = _width(item.body) if isinstance(item, Repeat) else None
+        # One round more must not be shorter than all that a longer way to read the rest would add.
+        if not isinstance(item, Repeat) or width is None or width < behind:
+            return None
+        behind += inf if item.high is None else width * (item.high - item.low)
+        items[index] = replace(item, kind="?")
     return join(items)
 
 

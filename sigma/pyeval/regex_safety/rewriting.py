@@ -13,9 +13,11 @@ Only whether a pattern is found counts, not where nor how much it takes up. So, 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
+from math import prod
 
-from .charsets import ALL
-from .precedence import ends_first
+from .charsets import ALL, NEWLINE, CharSet
+from .precedence import ends_first, ends_once
 from .syntax import (
     Alt,
     Anchor,
@@ -33,6 +35,9 @@ from .syntax import (
 )
 
 _MOST_BRANCHES = 16
+_LINE = CharSet(ALL & ~NEWLINE, exact=True)
+_NEWLINE = Chars(r"\n", CharSet(NEWLINE, exact=True))
+_WITHOUT_NEWLINE = {r"\s": r"[^\S\n]", r"\W": r"[^\w\n]", r"\D": r"[^\d\n]"}
 _LONG_RUN = 16  # rounds from which an obliged run at the start is anchored instead of shortened
 
 
@@ -50,13 +55,25 @@ def chained(root: Node) -> Node:
     return branches[0] if len(branches) == 1 else Alt(tuple(branches))
 
 
+def split_at_newlines(root: Node) -> Node:
+    r"""Return *root* as alternatives in which, up to the last loop over ``.``, nothing may but need not be a newline.
+
+    ``a\s?b.*c`` is ``a[^\S\n]?b.*c|a\nb.*c``: of the one it is known that it stays in a line, of the other that it does not.
+    """
+    branches = [part for branch in branches_of(root) for part in _at_newlines(branch)]
+    return branches[0] if len(branches) == 1 else Alt(tuple(branches))
+
+
 def _flat(node: Node) -> Node:
     """Return *node* with choices and sequences of one part taken apart."""
     match node:
         case Seq():
             return join(map(_flat, node.items))
         case Alt():
-            return Alt(tuple(map(_flat, node.branches)))
+            branches = tuple(map(_flat, node.branches))
+            if len(branches) == 2 and branches[1] == Seq(()):
+                return Repeat(branches[0], 0, 1, "")  # (?:a|) is a?
+            return Alt(branches)
         case Repeat():
             body = _flat(node.body)
             if (
@@ -67,6 +84,8 @@ def _flat(node: Node) -> Node:
                 and node.kind != "+"
             ):
                 return Repeat(body.body, 0, None, body.kind)  # (?:a+)? is a*
+            if node.low == node.high and 1 <= node.low <= _MOST_BRANCHES and _loops(body):
+                return join([body] * node.low)  # (?:.*a){2} is .*a.*a
             return replace(node, body=body)
         case Group() | Atomic() | Look():
             return replace(node, body=_flat(node.body))
@@ -81,7 +100,7 @@ def _distributed(root: Node) -> Node:
     while pending:
         branch = pending.pop()
         items = items_of(branch)
-        choice = next((n for n, item in enumerate(items) if isinstance(item, Alt) and _has_loop(item)), None)
+        choice = next((n for n, item in enumerate(items) if isinstance(item, Alt) and _loops(item)), None)
         if choice is None or len(branches) + len(pending) >= _MOST_BRANCHES:
             branches.append(branch)
         else:
@@ -90,10 +109,9 @@ def _distributed(root: Node) -> Node:
     return branches[0] if len(branches) == 1 else Alt(tuple(branches))
 
 
-def _has_loop(choice: Alt) -> bool:
-    return any(
-        isinstance(item, Repeat) and item.loop for branch in choice.branches for item in items_of(branch)
-    )
+def _loops(node: Node) -> bool:
+    """Return whether a loop over one set of characters stands in *node*, not deeper than in a sequence or choice."""
+    return any(isinstance(item, Repeat) and item.loop for branch in branches_of(node) for item in items_of(branch))
 
 
 def _trimmed(node: Node, left: int, right: int) -> Node:
@@ -197,9 +215,49 @@ def _chain(branch: Node) -> Node:
 
 def _settled(part: Node, over: Chars) -> Node | None:
     """Return *part* so that its first place is also where it ends first, or ``None`` where it need not be."""
-    if not over.chars.covers(alphabet(part)) or _has_assertion(part):
+    if _has_assertion(part):
         return None
-    return ends_first(part)
+    if over.chars.covers(alphabet(part)):
+        return ends_first(part)
+    items = items_of(part)
+    line_end = items.index(_NEWLINE) if _NEWLINE in items else len(items)
+    # What leaves the line does so at its end, wherever it began.
+    if over.chars == _LINE and over.chars.covers(alphabet(join(items[:line_end]))) and ends_once(join(items[line_end + 1 :])):
+        return part
+    return None
+
+
+def _at_newlines(branch: Node) -> list[Node]:
+    items = items_of(branch)
+    loops = [n for n, item in enumerate(items) if isinstance(item, Repeat) and item.loop and item.loop.chars == _LINE]
+    if not loops:
+        return [branch]
+    options = [_with_and_without_newline(item) for item in items[: loops[-1]]]
+    if prod(map(len, options)) > _MOST_BRANCHES:
+        return [branch]
+    return [join([*chosen, *items[loops[-1] :]]) for chosen in product(*options)]
+
+
+def _with_and_without_newline(item: Node) -> list[Node]:
+    chars = item.body if isinstance(item, Repeat) and item.kind != "+" else item
+    if not isinstance(chars, Chars) or not chars.chars.exact or not chars.chars.mask & NEWLINE:
+        return [item]
+    source = _WITHOUT_NEWLINE.get(chars.source)
+    if source is None and chars.source.startswith("[^"):
+        source = chars.source[:-1] + r"\n]"
+    if source is None:
+        return [item]
+    inside = Chars(source, CharSet(chars.chars.mask & ~NEWLINE, exact=True))
+    match item:
+        case Chars():
+            return [inside, _NEWLINE]
+        case Repeat(low=0, high=1):
+            return [replace(item, body=inside), _NEWLINE]
+        case Repeat(high=None) if item.low <= 1:
+            crossing = [Repeat(inside, 0, None, item.kind), _NEWLINE, Repeat(chars, 0, None, item.kind)]
+            return [replace(item, body=inside), Seq(tuple(crossing))]
+        case _:
+            return [item]
 
 
 def _has_assertion(node: Node) -> bool:

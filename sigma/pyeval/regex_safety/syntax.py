@@ -331,3 +331,16 @@ def alphabet(node: Node) -> int:
             return ALL
         case Anchor() | Look():
             return 0
+
+
+def longest_count(node: Node) -> int:
+    """Return the most rounds of any limited repetition in *node*, or obliged rounds of an unlimited one."""
+    match node:
+        case Seq() | Alt():
+            return max(map(longest_count, node.items if isinstance(node, Seq) else node.branches), default=0)
+        case Repeat():
+            return max(node.low if node.high is None else node.high, longest_count(node.body))
+        case Group() | Atomic() | Look():
+            return longest_count(node.body)
+        case _:
+            return 0
