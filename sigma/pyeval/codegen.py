@@ -102,8 +102,9 @@ def emit_standalone(rules: Sequence[Rule]) -> str:
     table = [f"    ({_table_row(rule)}, _rule_{number:04d}),\n" for number, rule in enumerate(rules, 1)]
     return "\n\n".join(
         [
-            _header("A standalone set of Sigma rules: standard library only.", rules),
+            _summary("A standalone set of Sigma rules: standard library only.", rules),
             "\n".join(imports) + "\n",
+            _constants(rules),
             *runtime,
             *functions,
             "_RULES = (\n" + "".join(table) + ")\n",
@@ -116,7 +117,9 @@ def emit_linked(rules: Sequence[Rule]) -> str:
     """Return a module with the same ``match(event)`` and program that runs on the installed ``sigma.pyeval``."""
     rows = [f"    ({_table_row(rule)}, {literal(rule.expression)}, {literal(rule.scope)}),\n" for rule in rules]
     return (
-        _header("A set of Sigma rules that runs on the installed sigma.pyeval.", rules)
+        _summary("A set of Sigma rules that runs on the installed sigma.pyeval.", rules)
+        + "\n"
+        + _constants(rules)
         + "\nfrom sigma.pyeval.linked import LinkedRules\n\n"
         + "_LINKED = LinkedRules(\n    __name__,\n    SEMANTICS_VERSION,\n    (\n"
         + "".join("    " + row for row in rows)
@@ -133,12 +136,17 @@ def _table_row(rule: Rule) -> str:
     return literal(rule_record(rule))
 
 
-def _header(summary: str, rules: Sequence[Rule]) -> str:
+def _summary(summary: str, rules: Sequence[Rule]) -> str:
     return (
         f'"""{summary}\n\n'
         f"Made by pySigma-backend-pyeval {__version__} from {len(rules)} rules; their authors and licences stand in the table.\n"
         "Import it and call match(event), or run it: JSON lines on standard input, matches as JSON lines on standard output.\n"
-        '"""\n\n'
+        '"""\n'
+    )
+
+
+def _constants(rules: Sequence[Rule]) -> str:
+    return (
         f"GENERATOR = {literal(f'pySigma-backend-pyeval {__version__}')}\n"
         f"SEMANTICS_VERSION = {literal(SEMANTICS_VERSION)}\n"
         f"RULES_SHA256 = {literal(rules_hash(rules))}\n"

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, time
+from datetime import date, datetime, time, timezone
 from typing import Any
 
-_SCALARS = (str, int, float, bytes, bytearray, date, time)
+# How a value of each type, or of a sub-class, becomes one of the type itself without calling anything it defines.
+_SCALARS: tuple[tuple[type, Callable[[Any], Any]], ...] = (
+    (str, str.__str__),
+    (bool, bool),
+    (int, int.__pos__),
+    (float, float.__pos__),
+    (bytes, lambda value: memoryview(value).tobytes()),
+    (bytearray, lambda value: memoryview(value).tobytes()),
+    (datetime, lambda value: datetime(*_read(value, _DATE + _TIME), *_plain_zone(datetime, value))),  # noqa: DTZ001
+    (date, lambda value: date(*_read(value, _DATE))),
+    (time, lambda value: time(*_read(value, _CLOCK), *_plain_zone(time, value))),
+)
+_DATE: tuple[Any, ...] = (date.year, date.month, date.day)
+_TIME: tuple[Any, ...] = (datetime.hour, datetime.minute, datetime.second, datetime.microsecond)
+_CLOCK: tuple[Any, ...] = (time.hour, time.minute, time.second, time.microsecond)
 _KINDS: tuple[tuple[type, type], ...] = ((dict, dict), (list, list), (tuple, list), (set, list), (frozenset, list))
 
 
@@ -47,14 +61,27 @@ def _items(source: object) -> list[tuple[Any, object]]:
 
 
 def _plain_value(value: object) -> Any:
-    """Return an empty container for a container, the value itself for a scalar, ``None`` for anything else."""
+    """Return an empty container for a container, a scalar as one of Python's own types, ``None`` for anything else."""
     kind = type(value)
     for base, plain in _KINDS:
         if issubclass(kind, base):
             return plain()
     if issubclass(kind, Mapping):
         return {}
-    return value if kind is bool or issubclass(kind, _SCALARS) else None
+    for scalar, read in _SCALARS:
+        if issubclass(kind, scalar):
+            return read(value)
+    return None
+
+
+def _read(value: object, parts: tuple[Any, ...]) -> list[int]:
+    return [part.__get__(value) for part in parts]
+
+
+def _plain_zone(kind: Any, value: object) -> tuple[timezone | None]:
+    """Return the value's time zone where it is a fixed offset; any other runs code that may raise."""
+    zone = kind.tzinfo.__get__(value)
+    return (zone if type(zone) is timezone else None,)
 
 
 def holds(predicate: Callable[[Any], bool], event: Any) -> bool:

@@ -12,7 +12,8 @@ Ends = dict[tuple[int, Boundary], int]
 
 _FREE: Boundary = (ALL | EDGE, ALL | EDGE)
 MOST_POSITIONS = 4_000
-MOST_EDGES = 40_000
+MOST_EDGES = 20_000
+MOST_CROSSINGS = 32
 
 
 class TooLarge(Exception):  # noqa: N818 - not an error but an answer
@@ -94,6 +95,8 @@ class Automaton:
                 for b, more in part.null.items():
                     _add(null, _both(a, b), ways * more)
             whole = Fragment(null, first, last)
+            if len(null) > MOST_CROSSINGS or len(first) + len(last) > MOST_POSITIONS:
+                raise TooLarge
         return whole
 
     def _connect(self, last: Ends, first: Ends, ways: int = 1) -> None:
