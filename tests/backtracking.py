@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
-import re
+from sigma.pyeval.regex_safety.syntax import _chars
 
 
-class TooManySteps(Exception):
+class TooManyStepsError(Exception):
     """The search was given up."""
 
 
@@ -35,7 +36,7 @@ class CountingSearch:
     def _node(self, op: str, argument: Any, text: str, at: int, rest: Callable[[int], bool]) -> bool:
         self.steps += 1
         if self.steps > self._limit:
-            raise TooManySteps
+            raise TooManyStepsError
         match op:
             case "BRANCH":
                 return any(self._sequence(list(branch), 0, text, at, rest) for branch in argument[1])
@@ -43,7 +44,9 @@ class CountingSearch:
                 return self._sequence(list(argument[3]), 0, text, at, rest)
             case "ATOMIC_GROUP":
                 ends: list[int] = []
-                return self._sequence(list(argument), 0, text, at, lambda end: ends.append(end) or True) and rest(ends[0])
+                return self._sequence(list(argument), 0, text, at, lambda end: ends.append(end) or True) and rest(
+                    ends[0]
+                )
             case "MAX_REPEAT" | "MIN_REPEAT":
                 return self._repeat(op == "MIN_REPEAT", *argument, text, at, -1, rest)
             case "AT":
@@ -53,7 +56,15 @@ class CountingSearch:
         return at < len(text) and self._one((op, argument), text[at]) and rest(at + 1)
 
     def _repeat(
-        self, lazy: bool, low: int, high: Any, body: Any, text: str, at: int, last: int, rest: Callable[[int], bool]
+        self,
+        lazy: bool,
+        low: int,
+        high: Any,
+        body: Any,
+        text: str,
+        at: int,
+        last: int,
+        rest: Callable[[int], bool],
     ) -> bool:
         def again(end: int) -> bool:
             more = high if high is _parser.MAXREPEAT else high - 1
@@ -81,8 +92,6 @@ _COMPILED: dict[tuple[str, str, int], re.Pattern[str]] = {}
 
 
 def _one_character(op: str, key: str, flags: int, argument: Any) -> re.Pattern[str]:
-    from sigma.pyeval.regex_safety.syntax import _chars
-
     known = _COMPILED.get((op, key, flags))
     if known is None:
         known = _COMPILED[op, key, flags] = re.compile(_chars(op, argument, flags).source, flags)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time, timezone
+from datetime import date, datetime, time, timezone, tzinfo
 from typing import Any
 
 # How a value of each type, or of a sub-class, becomes one of the type itself without calling anything it defines.
@@ -14,13 +14,10 @@ _SCALARS: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (float, float.__pos__),
     (bytes, lambda value: memoryview(value).tobytes()),
     (bytearray, lambda value: memoryview(value).tobytes()),
-    (datetime, lambda value: datetime(*_read(value, _DATE + _TIME), *_plain_zone(datetime, value))),  # noqa: DTZ001
-    (date, lambda value: date(*_read(value, _DATE))),
-    (time, lambda value: time(*_read(value, _CLOCK), *_plain_zone(time, value))),
+    (datetime, lambda value: datetime.combine(_plain_date(value), _plain_clock(datetime, value))),
+    (date, lambda value: _plain_date(value)),  # noqa: PLW0108 - defined below
+    (time, lambda value: _plain_clock(time, value)),
 )
-_DATE: tuple[Any, ...] = (date.year, date.month, date.day)
-_TIME: tuple[Any, ...] = (datetime.hour, datetime.minute, datetime.second, datetime.microsecond)
-_CLOCK: tuple[Any, ...] = (time.hour, time.minute, time.second, time.microsecond)
 _KINDS: tuple[tuple[type, type], ...] = ((dict, dict), (list, list), (tuple, list), (set, list), (frozenset, list))
 
 
@@ -48,7 +45,7 @@ def plain_event(event: object) -> dict[str, Any]:
 def _items(source: object) -> list[tuple[Any, object]]:
     kind = type(source)
     if issubclass(kind, dict):
-        return [(key, value) for key, value in dict.items(source) if issubclass(type(key), str)]  # type: ignore[arg-type]
+        return [(key, value) for key, value in dict.items(source) if issubclass(type(key), str)]  # type: ignore[arg-type, var-annotated]
     if issubclass(kind, (list, tuple, set, frozenset)):
         base = next(base for base, _ in _KINDS if issubclass(kind, base))
         return [("", value) for value in base.__iter__(source)]  # type: ignore[attr-defined]
@@ -74,14 +71,18 @@ def _plain_value(value: object) -> Any:
     return None
 
 
-def _read(value: object, parts: tuple[Any, ...]) -> list[int]:
-    return [part.__get__(value) for part in parts]
+def _plain_date(value: object) -> date:
+    year, month, day = (date.__dict__[part].__get__(value) for part in ("year", "month", "day"))
+    return date(year, month, day)
 
 
-def _plain_zone(kind: Any, value: object) -> tuple[timezone | None]:
-    """Return the value's time zone where it is a fixed offset; any other runs code that may raise."""
-    zone = kind.tzinfo.__get__(value)
-    return (zone if type(zone) is timezone else None,)
+def _plain_clock(kind: type, value: object) -> time:
+    """Return the time of day; a time zone is kept where it is a fixed offset, any other runs code that may raise."""
+    hour, minute, second, microsecond = (
+        kind.__dict__[part].__get__(value) for part in ("hour", "minute", "second", "microsecond")
+    )
+    zone: tzinfo | None = kind.__dict__["tzinfo"].__get__(value)
+    return time(hour, minute, second, microsecond, zone if type(zone) is timezone else None)
 
 
 def holds(predicate: Callable[[Any], bool], event: Any) -> bool:

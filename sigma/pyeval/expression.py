@@ -12,7 +12,7 @@ import inspect
 import linecache
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from .matchers import MATCHERS
@@ -86,14 +86,12 @@ def _check_call(call: ast.Call, unsafe_regex: bool) -> None:
         except (ValueError, KeyError, TypeError, re.error, RecursionError) as error:
             raise ExpressionError(f"{place}: {name}: {parameter}: {error}") from error
     if "pattern" in values and not unsafe_regex:
-        finding = _regex_finding(name, **values)
+        finding = _regex_finding(name, values["pattern"], values.get("flags", ""), values.get("characters"))
         if finding:
             raise ExpressionError(f"{place}: {name}: {finding}")
 
 
-def _regex_finding(
-    name: str, pattern: str, flags: str = "", field: str = "", characters: int | None = None
-) -> str | None:
+def _regex_finding(name: str, pattern: str, flags: str, characters: int | None) -> str | None:
     """Return why a regular expression may not be searched for in this way, or ``None``."""
     if name.endswith("_unbounded"):
         return "only a source that is trusted may search without a bound; use the option unsafe_regex for such a one"
@@ -102,16 +100,18 @@ def _regex_finding(
     if most == 0:
         return f"{pattern!r:.200} can take too long: {found.reason}; {REGEX_REMEDY}"
     if found.pattern != pattern:
-        return f"{pattern!r:.200} can take long: {found.reason}; {found.pattern!r} is found in the same values, write that"
+        return (
+            f"{pattern!r:.200} can take long: {found.reason}; {found.pattern!r} is found in the same values, write that"
+        )
     if most is not None and (characters is None or characters > most):
         within = f"{name.removesuffix('_within')}_within"
-        return (
-            f"{pattern!r:.200} can take long: {found.reason}; search at most {most} characters, with {within}"
-        )
+        return f"{pattern!r:.200} can take long: {found.reason}; search at most {most} characters, with {within}"
     return None
 
 
-REGEX_REMEDY = "let each repetition begin and end with something that it cannot take up itself, or trust the rule with unsafe_regex"
+REGEX_REMEDY = (
+    "separate repetitions by something that they cannot take up themselves, or trust the rule with unsafe_regex"
+)
 """What to do about a pattern that is refused."""
 
 
@@ -202,7 +202,7 @@ _CHECKS: dict[str, Callable[[object], None]] = {
 _SCALAR_MATCHERS = ("equals", "equals_any", "equals_all")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _signature(name: str) -> tuple[int, list[tuple[str, Callable[[object], None]]]]:
     """Return how many arguments a matcher needs behind the event, and each parameter with its check."""
     parameters = list(inspect.signature(MATCHERS[name]).parameters.values())[1:]

@@ -24,9 +24,7 @@ class Ruleset:
         unsafe_regex: Whether expressions may search for regular expressions without a bound; only for trusted rules.
     """
 
-    def __init__(
-        self, rules: Iterable[Rule], errors: Iterable[RuleError] = (), *, unsafe_regex: bool = False
-    ) -> None:
+    def __init__(self, rules: Iterable[Rule], errors: Iterable[RuleError] = (), *, unsafe_regex: bool = False) -> None:
         self.rules: tuple[Rule, ...] = tuple(rules)
         self.errors: tuple[RuleError, ...] = tuple(errors)
         self._unsafe_regex = unsafe_regex
@@ -55,9 +53,7 @@ class Ruleset:
     @cached_property
     def _predicates(self) -> tuple[Predicate, ...]:
         return tuple(
-            compile_expression(
-                rule.expression, f"rule {rule.id}: {rule.title}", unsafe_regex=self._unsafe_regex
-            )
+            compile_expression(rule.expression, f"rule {rule.id}: {rule.title}", unsafe_regex=self._unsafe_regex)
             for rule in self.rules
         )
 

@@ -28,7 +28,5 @@ def run(match: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> int:
         for rule in match(event):
             sys.stdout.write(json.dumps({"rule": rule, "event": event, "source": {"line": number}}) + "\n")
     for pattern, count in sorted(UNDECIDED.items()):
-        sys.stderr.write(
-            f"regular expression {pattern!r}: {count} values undecided, too long to be searched whole\n"
-        )
+        sys.stderr.write(f"regular expression {pattern!r}: {count} values undecided, too long to be searched whole\n")
     return 1 if problems else 0

@@ -120,9 +120,7 @@ class PyEvalBackend(Formats, TextQueryBackend):
             return self.convert_rule(rule, "linked")
         return self.convert_correlation_rule(rule, "linked")
 
-    def _convert_prepared(
-        self, rule: SigmaRule, output_format: str | None, callback: Callback | None
-    ) -> list[Any]:
+    def _convert_prepared(self, rule: SigmaRule, output_format: str | None, callback: Callback | None) -> list[Any]:
         collect_errors, self.collect_errors = self.collect_errors, False
         try:
             return super().convert_rule(rule, output_format, callback)
@@ -147,9 +145,7 @@ class PyEvalBackend(Formats, TextQueryBackend):
         self.errors.append((rule, refused))
         return []
 
-    def finish_query(
-        self, rule: SigmaRule | SigmaCorrelationRule, query: Any, state: ConversionState
-    ) -> str:
+    def finish_query(self, rule: SigmaRule | SigmaCorrelationRule, query: Any, state: ConversionState) -> str:
         """Return the verified source text of a converted condition, the rule's scope included."""
         text: str = query.emit()
         scope = self.rule_scope(state)
@@ -201,9 +197,7 @@ class PyEvalBackend(Formats, TextQueryBackend):
 
     # -- values of a field ---------------------------------------------------------------------------------------------
 
-    def convert_condition_field_eq_val(
-        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
-    ) -> Any:
+    def convert_condition_field_eq_val(self, cond: ConditionFieldEqualsValueExpression, state: ConversionState) -> Any:
         """Convert ``field: value`` by the value's type, naming the field in whatever goes wrong."""
         try:
             return super().convert_condition_field_eq_val(cond, state)
@@ -354,9 +348,7 @@ def _regex_call(matcher: str, field: str | None, value: Any, *, unsafe: bool) ->
     try:
         found = classify(pattern, flags)
     except PatternRefusedError as error:
-        raise Unsupported(
-            f"regular expression {pattern!r:.200}: {error}", "correct the pattern", field
-        ) from error
+        raise Unsupported(f"regular expression {pattern!r:.200}: {error}", "correct the pattern", field) from error
     most = found.characters
     if most is not None and unsafe:
         return Call(matcher + "_unbounded", field, (), more=(pattern, flags) if flags else (pattern,))
@@ -364,9 +356,7 @@ def _regex_call(matcher: str, field: str | None, value: Any, *, unsafe: bool) ->
         return Call(matcher, field, (), more=(found.pattern, flags) if flags else (found.pattern,))
     if most == 0:
         growth = "exponential time" if not found.degree else f"time of degree {found.degree}"
-        finding = (
-            f"regular expression {pattern!r:.200} can take {growth} in the value's length: {found.reason}"
-        )
+        finding = f"regular expression {pattern!r:.200} can take {growth} in the value's length: {found.reason}"
         raise Unsupported(finding, REGEX_REMEDY, field)
     return Call(matcher + "_within", field, (), more=(found.pattern, flags, most))
 
@@ -391,4 +381,3 @@ def _refusal(rule: SigmaRule, error: SigmaError) -> RuleRefused:
     if isinstance(error, Unsupported):
         return RuleRefused(rule, error.finding, error.remedy)
     return RuleRefused(rule, _message(error), "")
-

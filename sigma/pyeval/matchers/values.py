@@ -72,7 +72,7 @@ def leaves(event: Event) -> list[object]:
     return found
 
 
-def text_of(value: object) -> str | None:  # noqa: PLR0911 - one row per type
+def text_of(value: object) -> str | None:
     """Return the text that *value* is compared by, or ``None`` where it has none.
 
     Text is itself, a boolean is ``true`` or ``false``, a number its shortest decimal form, bytes are UTF-8 text,

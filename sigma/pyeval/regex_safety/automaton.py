@@ -16,7 +16,7 @@ MOST_EDGES = 20_000
 MOST_CROSSINGS = 32
 
 
-class TooLarge(Exception):  # noqa: N818 - not an error but an answer
+class TooLarge(Exception):
     """The automaton would be larger than what is worth analysing."""
 
 
@@ -57,7 +57,7 @@ class Automaton:
         self._aside: set[int] = set()  # positions within lookarounds, which no enclosing loop comes back to
         self.root = self._build(node)
 
-    def _build(self, node: Node) -> Fragment:  # noqa: PLR0911 - one row per kind of node
+    def _build(self, node: Node) -> Fragment:
         match node:
             case Chars():
                 return self._character(node.chars.mask)

@@ -20,7 +20,7 @@ milliseconds of Python's ``re``. Above the fourth degree too little would be lef
 
 LONGEST_PATTERN: Final = 10_000
 _LINEAR_FACTOR = 512  # steps for each character that still count as linear
-_MOST_STEPS = 2**26  # what a bounded search may need by the (pessimistic) estimate
+_MOST_STEPS = 2**25  # what a bounded search may need by the (pessimistic) estimate
 _FEWEST_CHARACTERS = 32  # a search of less would find nothing
 _EXPANSIONS = (3, 40, 1_200)  # how long counted repetitions may be to be written out
 _POSIX_CLASS = re.compile(r"(?<!\\)(?:\\\\)*(\[[:.=]\^?[a-z]+[:.=]\])")
@@ -77,9 +77,7 @@ def check_pattern(pattern: str, flags: str) -> None:
         raise PatternRefusedError(f"not a regular expression of Python: {error.msg}{place}") from error
     except FutureWarning as error:
         finding = str(error).split("\n", 1)[0]
-        raise PatternRefusedError(
-            f"{finding}: Python may come to read it otherwise; escape the characters"
-        ) from error
+        raise PatternRefusedError(f"{finding}: Python may come to read it otherwise; escape the characters") from error
     except (RecursionError, OverflowError, MemoryError) as error:
         raise PatternRefusedError("nested too deeply or repeated too often for Python") from error
 

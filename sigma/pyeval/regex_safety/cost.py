@@ -182,7 +182,7 @@ class _Analysis:
         factor = max(1, total.factor) * (1 + self._automaton.lookbehind_width)
         return Cost((total.degree or 0) + 1, factor, total.reason)
 
-    def _ambiguous(self, loop: int) -> bool:
+    def _ambiguous(self, loop: int) -> bool:  # noqa: C901 - one search forth and one back
         """Return whether two different ways lead over the same text from a position of the loop back to it."""
         inside = {position for position, number in self._loop_of.items() if number == loop}
         if not self._sources[loop]:
@@ -220,7 +220,7 @@ class _Analysis:
         """Return for each position in how many ways it can be reached at once: ``factor * n ** degree``."""
         units = {position: ("loop", loop) for position, loop in self._loop_of.items()}
         unit_of = [units.get(position, ("position", position)) for position in range(len(self._masks))]
-        order: TopologicalSorter[tuple[str, int]] = TopologicalSorter({unit: () for unit in unit_of})
+        order: TopologicalSorter[tuple[str, int]] = TopologicalSorter(dict.fromkeys(unit_of, ()))
         entries: dict[tuple[str, int], list[Entry]] = {}
         members: dict[tuple[str, int], list[int]] = {}
         for p, steps in enumerate(self._steps):
@@ -237,16 +237,12 @@ class _Analysis:
             for p, _, count in entries.get(unit, ()):
                 incoming[p] = incoming.get(p, 0) + count
             cost = self._sum(
-                (p, Cost(found[p].degree, found[p].factor * count, found[p].reason))
-                for p, count in incoming.items()
+                (p, Cost(found[p].degree, found[p].factor * count, found[p].reason)) for p, count in incoming.items()
             )
             if unit[0] == "loop":
                 times = self._entry_times(members[unit], entries.get(unit, ()))
                 if times is None:
-                    reason = (
-                        cost.reason
-                        or f"{self._sources[unit[1]]!r} can begin at many places and read on from each"
-                    )
+                    reason = cost.reason or f"{self._sources[unit[1]]!r} can begin at many places and read on from each"
                     cost = Cost((cost.degree or 0) + 1, cost.factor, reason)
                 else:
                     cost = Cost(cost.degree, cost.factor * (1 + times), cost.reason)

@@ -43,9 +43,7 @@ _LONG_RUN = 16  # rounds from which an obliged run at the start is anchored inst
 
 def shortened(root: Node) -> Node:
     """Return *root* without the rounds of repetitions that cannot decide whether it is found."""
-    branches = [
-        _anchored_run(_trimmed(branch, ALL, ALL)) for branch in branches_of(_distributed(_flat(root)))
-    ]
+    branches = [_anchored_run(_trimmed(branch, ALL, ALL)) for branch in branches_of(_distributed(_flat(root)))]
     return branches[0] if len(branches) == 1 else Alt(tuple(branches))
 
 
@@ -183,9 +181,7 @@ def _anchored_run(branch: Node) -> Node:
 def _chain(branch: Node) -> Node:
     """Return ``head(?>C*?a)(?>C*?b)...`` for ``head C* a C* b ...``, as far as that is the same."""
     items = items_of(branch)
-    loops = [
-        item for item in items if isinstance(item, Repeat) and item.loop is not None and item.loop.chars.exact
-    ]
+    loops = [item for item in items if isinstance(item, Repeat) and item.loop is not None and item.loop.chars.exact]
     if not loops:
         return branch
     over = max((loop.loop for loop in loops if loop.loop), key=lambda chars: chars.chars.mask.bit_count())
@@ -222,7 +218,11 @@ def _settled(part: Node, over: Chars) -> Node | None:
     items = items_of(part)
     line_end = items.index(_NEWLINE) if _NEWLINE in items else len(items)
     # What leaves the line does so at its end, wherever it began.
-    if over.chars == _LINE and over.chars.covers(alphabet(join(items[:line_end]))) and ends_once(join(items[line_end + 1 :])):
+    if (
+        over.chars == _LINE
+        and over.chars.covers(alphabet(join(items[:line_end])))
+        and ends_once(join(items[line_end + 1 :]))
+    ):
         return part
     return None
 
@@ -254,7 +254,7 @@ def _with_and_without_newline(item: Node) -> list[Node]:
         case Repeat(low=0, high=1):
             return [replace(item, body=inside), _NEWLINE]
         case Repeat(high=None) if item.low <= 1:
-            crossing = [Repeat(inside, 0, None, item.kind), _NEWLINE, Repeat(chars, 0, None, item.kind)]
+            crossing: list[Node] = [Repeat(inside, 0, None, item.kind), _NEWLINE, Repeat(chars, 0, None, item.kind)]
             return [replace(item, body=inside), Seq(tuple(crossing))]
         case _:
             return [item]

@@ -68,7 +68,7 @@ class Atomic:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A place: ``^``, ``$``, ``\\b`` and so on; one of *asks* holds there."""
+    r"""A place: ``^``, ``$``, ``\b`` and so on; one of *asks* holds there."""
 
     source: str
     asks: tuple[Boundary, ...]
@@ -151,9 +151,7 @@ def _refers(items: Any) -> bool:
     for op, argument in items:
         if str(op) in _REFERRING:
             return True
-        parts = (
-            argument[1] if str(op) == "BRANCH" else argument if isinstance(argument, tuple) else (argument,)
-        )
+        parts = argument[1] if str(op) == "BRANCH" else argument if isinstance(argument, tuple) else (argument,)
         if any(isinstance(part, _parser.SubPattern) and _refers(part) for part in parts):
             return True
     return False
@@ -168,7 +166,7 @@ class _Reader:
     def sequence(self, items: Any, flags: int) -> Node:
         return join(self._node(str(op), argument, flags) for op, argument in items)
 
-    def _node(self, op: str, argument: Any, flags: int) -> Node:  # noqa: PLR0911 - one row per operation
+    def _node(self, op: str, argument: Any, flags: int) -> Node:
         match op:
             case "LITERAL" | "NOT_LITERAL" | "ANY" | "IN":
                 return _chars(op, argument, flags)
@@ -199,10 +197,7 @@ class _Reader:
         number, added, removed, items = argument
         body = self.sequence(items, (flags | added) & ~removed)
         if added or removed:
-            on, off = (
-                "".join(letter for flag, letter in _INLINE.items() if bits & flag)
-                for bits in (added, removed)
-            )
+            on, off = ("".join(letter for flag, letter in _INLINE.items() if bits & flag) for bits in (added, removed))
             return Group(f"(?{on}{'-' + off if off else ''}:", body)
         return Group("(", body) if number is not None and self._keep_groups else body
 
@@ -285,7 +280,7 @@ def branches_of(node: Node) -> Sequence[Node]:
     return node.branches if isinstance(node, Alt) else (node,)
 
 
-def emit_node(node: Node) -> str:  # noqa: PLR0911 - one row per kind of node
+def emit_node(node: Node) -> str:
     """Return the source of *node*."""
     match node:
         case Chars() | Anchor() | Reference():
