@@ -130,13 +130,13 @@ ARGUMENTS: dict[str, list[Any]] = {
     "values": [("x", "y")],
     "glob": ["*x?"],
     "globs": [("a*", "?")],
-    "number": [1.5, 10**400],
+    "number": [10**400],
     "network": ["10.0.0.0/8"],
     "networks": [("::/0", "10.0.0.0/8")],
     "pattern": ["^x"],
     "flags": ["i"],
     "characters": [10],
-    "part": ["minute", "week"],
+    "part": ["week"],
     "comparison": [">="],
 }
 
