@@ -24,6 +24,7 @@ from .syntax import Alt, Atomic, Chars, Node, Repeat, Seq, alphabet, branches_of
 Entry = tuple[int, int, int]
 """A step into a loop: from which position, over which characters, in how many ways."""
 MOST_PAIRS = 60_000
+MOST_WORK = 1_500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +155,11 @@ class _Analysis:
         together = [0] * len(self._masks)
         together[self._start] = 1 << self._start
         pending = [(self._start, self._start)]
-        count = 0
+        count = work = 0
         while pending:
             a, b = pending.pop()
             steps = self._steps[b]
+            work += len(steps) * len(self._steps[a])
             for p, (mask, _) in self._steps[a].items():
                 for q, (other, _) in steps.items():
                     if mask & other and not together[p] >> q & 1:
@@ -165,7 +167,7 @@ class _Analysis:
                         together[q] |= 1 << p
                         pending.append((p, q))
                         count += 1
-            if count > MOST_PAIRS:
+            if count > MOST_PAIRS or work > MOST_WORK:
                 raise TooLarge
         return together
 
