@@ -16,7 +16,7 @@ def layout(expression: str, indent: str = "") -> str:
 
     *indent* stands before each line but the first. The text means the same as before.
     """
-    return ("\n" + indent).join(_lines(parse_expression(expression), WIDTH - len(indent)))
+    return ("\n" + indent).join(_lines(parse_expression(expression, unsafe_regex=True), WIDTH - len(indent)))
 
 
 def _lines(node: ast.expr, width: int) -> list[str]:
