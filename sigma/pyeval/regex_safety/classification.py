@@ -12,13 +12,14 @@ from typing import Final
 from ..matchers.regexes import flag_bits
 from .cost import Cost, search_cost
 from .rewriting import chained, shortened, split_at_newlines
-from .syntax import longest_count, parse_pattern
+from .syntax import longest_count, parse_pattern, readings
 
 BOUNDS: Final = {1: 65_536, 2: 4096, 3: 256, 4: 64}
 """How many characters of a value are searched at most, by degree: ``characters ** degree`` is at most 2**24, tens of
 milliseconds of Python's ``re``. Above the fourth degree too little would be left to search."""
 
-LONGEST_PATTERN: Final = 10_000
+LONGEST_PATTERN: Final = 50_000
+_MOST_WORDS = 4096  # alternatives without repetitions, as a list of words: each is tried once at each character
 _LINEAR_FACTOR = 512  # steps for each character that still count as linear
 _MOST_STEPS = 2**25  # what a bounded search may need by the (pessimistic) estimate
 _FEWEST_CHARACTERS = 32  # a search of less would find nothing
@@ -93,6 +94,9 @@ def classify(pattern: str, flags: str = "") -> Complexity:
     bits = flag_bits(flags)
     try:
         parsed = parse_pattern(pattern, bits)
+        ways = readings(parsed.root)
+        if ways is not None and ways <= _MOST_WORDS:
+            return Complexity(Growth.LINEAR, 1, "", pattern, None)
         candidates = [(pattern, parsed.root)]
         if not parsed.references:
             short = shortened(parsed.root)

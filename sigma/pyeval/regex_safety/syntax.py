@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -339,3 +340,20 @@ def longest_count(node: Node) -> int:
             return longest_count(node.body)
         case _:
             return 0
+
+
+def readings(node: Node) -> int | None:
+    """Return in how many ways a tree without repetitions and references can be gone through; ``None`` with any of them."""
+    match node:
+        case Chars() | Anchor():
+            return 1
+        case Seq() | Alt():
+            counts = [readings(part) for part in (node.items if isinstance(node, Seq) else node.branches)]
+            known = [count for count in counts if count is not None]
+            if len(known) < len(counts):
+                return None
+            return math.prod(known) if isinstance(node, Seq) else sum(known)
+        case Group() | Atomic():
+            return readings(node.body)
+        case _:
+            return None
