@@ -1,0 +1,38 @@
+"""Which of many literals occur in a text: one Aho-Corasick automaton, one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ahocorasick_rs import AhoCorasick, Implementation
+
+_CHARACTERS_FOR_A_TABLE = 20_000
+"""Up to this many characters of literals, the automaton becomes a full table: faster to run, larger, slower to build."""
+
+_PIECE = 65_536
+"""Longer texts are searched in pieces, so that the list of hits stays small."""
+
+
+class Automaton:
+    """Finds literals; overlapping ones too, as each stands for other predicates."""
+
+    __slots__ = ("_find", "_overlap")
+
+    def __init__(self, literals: Sequence[str]) -> None:
+        size = sum(map(len, literals))
+        kind = Implementation.DFA if size <= _CHARACTERS_FOR_A_TABLE else Implementation.ContiguousNFA
+        self._find = AhoCorasick(literals, implementation=kind).find_matches_as_indexes
+        self._overlap = max(map(len, literals)) - 1
+
+    def found(self, text: str) -> set[int] | None:
+        """Return the numbers of the literals in *text*; ``None`` where it can't be searched (lone surrogates)."""
+        try:
+            if len(text) <= _PIECE:
+                return {hit[0] for hit in self._find(text, overlapping=True)}
+            numbers: set[int] = set()
+            for start in range(0, len(text), _PIECE):
+                piece = text[start : start + _PIECE + self._overlap]
+                numbers.update(hit[0] for hit in self._find(piece, overlapping=True))
+        except UnicodeEncodeError:
+            return None
+        return numbers
