@@ -119,10 +119,11 @@ def index_of(
     proved: dict[str, list[int]] = {}
     suggested: dict[str, list[int]] = {}
     for number, predicate in predicates.items():
+        proofs = frozenset(predicate.proofs)
         for literal in predicate.literals:
             proved.setdefault(literal, [])
             suggested.setdefault(literal, [])
-            (proved if literal in predicate.proofs else suggested)[literal].append(number)
+            (proved if literal in proofs else suggested)[literal].append(number)
     literals = list(proved)
     automaton = Automaton(literals) if literals else None
     return automaton, [tuple(proved[literal]) for literal in literals], [tuple(suggested[one]) for one in literals]

@@ -1,85 +1,43 @@
 """From an event to the rules that match it, by what was learned from the events before.
 
-An event's keys are its *shape*. For each shape it is worked out once which of the keys any rule reads; then an event is a
-few looks into dicts: each value's class, the tuple of the classes, the rules known for that tuple.
+An event is a few looks into dicts: its shape, each value's class, the rules known for that tuple of classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from operator import getitem, itemgetter
+from collections.abc import Callable, Sequence
+from operator import getitem
 from typing import Any
 
-from ..matchers.values import lookup
-from .fields import (
-    PLAIN_COLLECTIONS,
-    PLAIN_SCALARS,
-    FieldPredicates,
-    Foreign,
-    TextFunction,
-    check_plain,
-    compile_source,
-    functions_of,
-)
-from .keywords import KeywordMemo, KeywordPredicates
-from .memos import FieldMemo, Memory, Statistics
+from .fields import FieldPredicates, Foreign, TextFunction, check_plain, compile_source, functions_of
+from .keywords import KeywordPredicates
+from .memos import FieldMemo, Memory, Settlement, Statistics, Verdict
 from .plan import Plan, PlannedPredicate
+from .shapes import Shape
 from .textcode import NAMESPACE, has_text_form
+from .witnesses import START
 
 DEFAULT_MEMO_BYTES = 64 * 1024 * 1024
 
 _DIRECT = frozenset({str, int, type(None)})
 """Types of values that a FieldMemo may be asked for as a dict."""
 
+_SCALARS = _DIRECT | {bool, float}
+
 _MOST_KEYS = 1_000
 """The shape of an event with more keys is not kept."""
 
-
-class Shape:
-    """What the keys of an event say about how to judge it.
-
-    Attributes:
-        values: Returns the values, at least one, of the keys that rules read.
-        memos: The memo of each of these keys.
-        keys: These keys.
-        nested: Dotted field, its path, and its memo, where the path begins at one of the keys.
-        heads: The keys where such paths begin.
-        comparisons: Predicates of several fields, by number, that can hold.
-    """
-
-    __slots__ = ("comparisons", "heads", "keys", "memos", "nested", "values")
-
-    def __init__(
-        self,
-        keys: list[str],
-        memos: list[FieldMemo],
-        nested: list[tuple[str, list[str], FieldMemo]],
-        comparisons: list[tuple[int, Callable[[Any], bool]]],
-    ) -> None:
-        self.keys = keys
-        self.memos = memos
-        self.nested = nested
-        self.heads = sorted({path[0] for _, path, _ in nested})
-        self.comparisons = comparisons
-        self.values = _getter(keys)
-
-
-def _getter(keys: list[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
-    if len(keys) > 1:
-        return itemgetter(*keys)
-    if keys:
-        only = keys[0]
-        return lambda event: (event[only],)
-    return lambda event: ()  # noqa: ARG005
+_LOOKED = -1
+"""Stands in a key of verdicts before the class of the keyword predicates that hold, once the event was looked at."""
 
 
 class Knowledge:
     """Memos and shapes that belong together; replaced as a whole when full."""
 
     def __init__(self, engine: Engine) -> None:
-        self.memory = Memory(engine.rules_of, engine.statistics)
-        self.memos = {name: FieldMemo(predicates, self.memory) for name, predicates in engine.fields.items()}
-        self.keywords = KeywordMemo(engine.keywords, self.memory) if engine.keywords is not None else None
+        self.memory = Memory(engine.statistics)
+        finds_in = None if engine.keywords is None else engine.keywords.finds_in
+        self.memos = {name: FieldMemo(predicates, finds_in, self.memory) for name, predicates in engine.fields.items()}
         self.shapes: dict[tuple[Any, ...], Shape] = {}
 
 
@@ -96,7 +54,7 @@ class Engine:
         self.memo_bytes = memo_bytes
         self._rule_functions: list[Callable[[set[int]], bool]] = functions_of(plan.rule_functions, {"__builtins__": {}})
         self._always = [rule for rule, needed in enumerate(plan.needed) if needed is None]
-        self.rules_of = _rules_of(plan)
+        self._rules_of = _rules_of(plan)
         with_text_function = [
             number
             for number, predicate in enumerate(plan.predicates)
@@ -117,7 +75,7 @@ class Engine:
                 by_field.setdefault(predicate.reading[0], {})[number] = predicate
             else:
                 self._comparisons.append((number, predicate.reading, compile_source(predicate.source)))
-                for name in predicate.reading:  # read by this alone or not, foreign values must be noticed
+                for name in predicate.reading:  # as fields that are read, their types are checked
                     by_field.setdefault(name, {})
         self.fields = {
             name: FieldPredicates(name, own, {number: functions[number] for number in own if number in functions})
@@ -140,56 +98,99 @@ class Engine:
             raise Foreign
         self.statistics.events += 1
         knowledge = self._knowledge
-        if knowledge.memory.bytes > self.memo_bytes:
+        memory = knowledge.memory
+        if memory.bytes > self.memo_bytes:
             knowledge = self._renewed()
+            memory = knowledge.memory
         keys = tuple(event)
         shape = knowledge.shapes.get(keys)
         if shape is None:
             shape = self._shape(keys, knowledge)
         values = shape.values(event)
-        if _DIRECT.issuperset(map(type, values)) and not shape.heads:
+        if _DIRECT.issuperset(map(type, values)) and not shape.nested:
             classes = tuple(filter(None, map(getitem, shape.memos, values)))
         else:
-            classes = _classes(shape, event)
-        if knowledge.keywords is not None:
-            keywords = knowledge.keywords.of_event(event)
-            if keywords:
-                classes += (keywords,)
+            classes = shape.classes(event)
         if shape.comparisons:
             held = {number for number, function in shape.comparisons if function(event)}
             if held:
-                classes += (knowledge.memory.class_of(held),)
-        rules = knowledge.memory.verdicts.get(classes)
-        return self._verdict(classes, knowledge.memory) if rules is None else rules
+                classes += (memory.class_of(held),)
+        if self.keywords is not None:
+            texts = _texts_to_search(event, shape, values, self.keywords)
+            if texts is None:
+                return self._looked_at(event, classes, None, memory)
+            finds = self.keywords.finds_in(START.join(texts))
+            if finds:
+                classes += (memory.class_of(finds),)
+        verdict = memory.verdicts.get(classes)
+        if verdict is None:
+            verdict = self._verdict(classes, memory)
+        return verdict if type(verdict) is tuple else self._looked_at(event, classes, verdict, memory)
 
-    def _verdict(self, classes: tuple[int, ...], memory: Memory) -> tuple[int, ...]:
+    def _looked_at(
+        self, event: dict[str, Any], classes: tuple[int, ...], settlement: Settlement | None, memory: Memory
+    ) -> tuple[int, ...]:
+        """Return the rules that match, where finds alone don't tell which keywords are met."""
+        assert self.keywords is not None  # noqa: S101 - only keywords are looked for
+        self.statistics.keyword_looks += 1
+        if settlement is None:
+            for value in event.values():
+                if type(value) not in _SCALARS:
+                    check_plain(value)
+            held = self.keywords.look_at_all(event)
+        else:
+            held = self.keywords.look(event, settlement)
+        classes += (_LOOKED, memory.class_of(held))
+        verdict = memory.verdicts.get(classes)
+        if verdict is None:
+            verdict = self._verdict(classes, memory)
+        assert type(verdict) is tuple  # noqa: S101 - nothing is open after a look
+        return verdict
+
+    def _verdict(self, classes: tuple[int, ...], memory: Memory) -> Verdict:
+        """Find out, and remember, which rules match where values are of these classes."""
         self.statistics.verdict_misses += 1
-        held = set().union(*[memory.sets[number] for number in classes])
-        candidates = set(self._always).union(*[memory.candidates[number] for number in classes])
+        looked = len(classes) > 1 and classes[-2] == _LOOKED
+        held = set().union(*[memory.sets[number] for number in classes if number >= 0])
+        finds = {truth for truth in held if truth < 0}
+        held -= finds
+        if finds and not looked and self.keywords is not None:
+            settlement = self.keywords.settled_by(finds)
+            if settlement.open:
+                memory.keep_verdict(classes, settlement)
+                return settlement
+            held |= settlement.held
+        rules_of = self._rules_of
+        candidates = set(self._always)
+        for number in held:
+            candidates.update(rules_of.get(number, ()))
         functions = self._rule_functions
         rules = tuple(sorted([rule for rule in candidates if functions[rule](held)]))
         memory.keep_verdict(classes, rules)
         return rules
 
     def _shape(self, keys: tuple[Any, ...], knowledge: Knowledge) -> Shape:
-        present = set(keys)
-        read = sorted({key for key in keys if type(key) is str and key in self.fields})
         if any(type(key) is not str for key in keys):
             raise Foreign
-        nested = [
-            (name, name.split("."), knowledge.memos[name])
-            for key in sorted(present & self._dotted.keys())
+        present = set(keys)
+        read = sorted(present & self.fields.keys())
+        paths = sorted(
+            name
+            for key in present & self._dotted.keys()
             for name in self._dotted[key]
             if name not in present
-        ]
-        reachable = {*read, *(name for name, _, _ in nested)}
-        comparisons = [
-            (number, function) for number, names, function in self._comparisons if reachable.issuperset(names)
-        ]
-        shape = Shape(read, [knowledge.memos[key] for key in read], nested, comparisons)
+        )  # fmt: skip
+        reachable = {*read, *paths}
+        shape = Shape(
+            keys=read,
+            other_keys=[key for key in keys if key not in self.fields],
+            memos=[knowledge.memos[key] for key in read],
+            paths=[(name, knowledge.memos[name]) for name in paths],
+            comparisons=[(number, test) for number, names, test in self._comparisons if reachable.issuperset(names)],
+        )
         if len(keys) <= _MOST_KEYS:
             knowledge.shapes[keys] = shape
-            knowledge.memory.bytes += 500 + 160 * len(keys) + sum(map(len, keys))
+            knowledge.memory.bytes += 800 + 200 * len(keys) + sum(map(len, keys))
         return shape
 
     def _renewed(self) -> Knowledge:
@@ -203,38 +204,25 @@ class Engine:
         return self.statistics
 
 
-def _classes(shape: Shape, event: dict[str, Any]) -> tuple[int, ...]:
-    """Return the classes of all values that rules read, whatever their types."""
-    found = [memo.of_any(event[key]) for key, memo in zip(shape.keys, shape.memos, strict=True)]
-    for name, path, memo in shape.nested:
-        number = _nested_class(event, name, path, memo)
-        found.append(number)
-    return tuple(filter(None, found))
-
-
-_MISSING = object()
-
-
-def _nested_class(event: dict[str, Any], name: str, path: list[str], memo: FieldMemo) -> int:
-    value: Any = event
-    for part in path:
-        kind = type(value)
-        if kind is dict:
-            value = value.get(part, _MISSING)
-            if value is _MISSING:
-                return 0
-        elif kind in PLAIN_COLLECTIONS:
-            check_plain(event[path[0]])
-            values = lookup(event, name)
-            return 0 if values is None else memo.of_values(values)
-        elif kind in PLAIN_SCALARS:
-            return 0
-        else:
-            raise Foreign
-    return memo.of_any(value)
+def _texts_to_search(
+    event: dict[str, Any], shape: Shape, values: tuple[Any, ...], keywords: KeywordPredicates
+) -> list[str] | None:
+    """Return the texts in which keywords have yet to be sought; ``None`` where the event must be looked at."""
+    others = shape.other_values(event)
+    texts = [value for value in others if type(value) is str]
+    if keywords.always_look:
+        return None
+    if len(texts) < len(others) or not _DIRECT.issuperset(map(type, values)):
+        kinds = set(map(type, event.values()))
+        if not kinds <= _SCALARS:
+            return None
+    if keywords.in_numbers and not all(type(value) in (str, type(None)) for value in event.values()):
+        return None
+    return texts
 
 
 def _rules_of(plan: Plan) -> dict[int, tuple[int, ...]]:
+    """Return, for each predicate, the rules to look at where it holds."""
     rules_of: dict[int, list[int]] = {}
     for rule, needed in enumerate(plan.needed):
         for number in needed or ():
