@@ -62,16 +62,12 @@ class FieldPredicates:
             # With a mark in the text, anchored literals prove nothing.
             if found is None or START in text or END in text:
                 return self.of_any(text)
-            candidates: set[int] = set()
-            for literal in found:
-                held.update(proved[literal])
-                candidates.update(suggested[literal])
+            held.update(*map(proved.__getitem__, found))
+            candidates = set().union(*map(suggested.__getitem__, found))
             functions = self._text_functions
             if self._ascii_only and not text.isascii():
                 candidates.update(self._ascii_only)
-            for number in candidates - held if held else candidates:
-                if functions[number](lower, text, None):
-                    held.add(number)
+            held.update([one for one in candidates - held if functions[one](lower, text, None)])
         for number, function in self._open_tests:
             if function(lower, text, None):
                 held.add(number)

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..matchers.values import leaves, text_of
 from .fields import TextFunction, compile_source, index_of
-from .memos import Settlement
+from .memos import UNSETTLED, Settlement
 from .plan import PlannedPredicate
 from .witnesses import START
 
@@ -56,12 +56,10 @@ class KeywordPredicates:
     def settled_by(self, finds: set[int]) -> Settlement:
         """Return what an event's finds say, those of all its values."""
         if UNSURE in finds:
-            return Settlement(frozenset(), tuple(self._predicates))
-        held: set[int] = set()
-        suggested: set[int] = set()
-        for find in finds:
-            held.update(self._proved[UNSURE - 1 - find])
-            suggested.update(self._suggested[UNSURE - 1 - find])
+            return UNSETTLED
+        literals = [UNSURE - 1 - find for find in finds]
+        held = set().union(*map(self._proved.__getitem__, literals))
+        suggested = set().union(*map(self._suggested.__getitem__, literals))
         return Settlement(frozenset(held), tuple(suggested - held))
 
     def look(self, event: dict[str, Any], settlement: Settlement) -> set[int]:

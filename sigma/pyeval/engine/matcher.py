@@ -11,7 +11,7 @@ from typing import Any
 
 from .fields import FieldPredicates, Foreign, TextFunction, check_plain, compile_source, functions_of
 from .keywords import KeywordPredicates
-from .memos import FieldMemo, Memory, Settlement, Statistics, Verdict
+from .memos import UNSETTLED, FieldMemo, Memory, Settlement, Statistics, Verdict
 from .plan import Plan, PlannedPredicate
 from .shapes import Shape
 from .textcode import NAMESPACE, has_text_form
@@ -118,7 +118,7 @@ class Engine:
         if self.keywords is not None:
             texts = _texts_to_search(event, shape, values, self.keywords)
             if texts is None:
-                return self._looked_at(event, classes, None, memory)
+                return self._looked_at(event, classes, UNSETTLED, memory)
             finds = self.keywords.finds_in(START.join(texts))
             if finds:
                 classes += (memory.class_of(finds),)
@@ -128,12 +128,12 @@ class Engine:
         return verdict if type(verdict) is tuple else self._looked_at(event, classes, verdict, memory)
 
     def _looked_at(
-        self, event: dict[str, Any], classes: tuple[int, ...], settlement: Settlement | None, memory: Memory
+        self, event: dict[str, Any], classes: tuple[int, ...], settlement: Settlement, memory: Memory
     ) -> tuple[int, ...]:
         """Return the rules that match, where finds alone don't tell which keywords are met."""
         assert self.keywords is not None  # noqa: S101 - only keywords are looked for
         self.statistics.keyword_looks += 1
-        if settlement is None:
+        if settlement is UNSETTLED:
             for value in event.values():
                 if type(value) not in _SCALARS:
                     check_plain(value)

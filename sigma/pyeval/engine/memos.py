@@ -42,6 +42,9 @@ class Settlement:
     open: tuple[int, ...]
 
 
+UNSETTLED = Settlement(frozenset(), (-1,))
+"""Nothing is known: finds don't count in some text of the event."""
+
 Verdict = tuple[int, ...] | Settlement
 """The rules that match, or what is known of the keywords that decide it."""
 

@@ -20,7 +20,7 @@ from ..rules import LogSource, Rule
 from ..version import __version__
 from .predicates import Formula, PredicateTable, Reading, Tree, emit_tree
 from .textcode import PARAMETERS, emit_text_form, has_text_form
-from .witnesses import Witness, proofs, witness, witness_cost
+from .witnesses import Witness, beyond_witness, proofs, witness, witness_cost
 
 _FORMAT = 1
 _OPEN_COST = 1000.0
@@ -87,7 +87,7 @@ def plan_rules(rules: Sequence[Rule]) -> Plan:
         text_functions=_compiled(
             PARAMETERS,
             (
-                emit_text_form(predicate.tree)
+                emit_text_form(beyond_witness(predicate.tree, Witness(ready.literals, ready.ascii_only)))
                 for predicate, ready in zip(table.predicates, planned, strict=True)
                 if not ready.proved and has_text_form(ready.reading)
             ),

@@ -1,6 +1,7 @@
 """Predicates rewritten for the common case, one text: source of functions of the text and its lower case.
 
-``l`` is the lower case and ``o`` the text of a field's only value. For keywords, ``o`` holds the texts of all values of the
+The functions are asked once a literal of the predicate's witness was found, and only then if there is one, so what that
+alone proves is left out. ``l`` is the lower case and ``o`` the text of a field's only value. For keywords, ``o`` holds the texts of all values of the
 event with a mark between them, ``l`` the lower case of that, and ``e`` is the event. Matchers without a form of their own
 here are called as they are, on an event of that one field. Tests compare each form with its matcher.
 """
@@ -17,6 +18,7 @@ from .regex_literals import required_literals
 from .witnesses import MARKS
 
 PARAMETERS = "l, o, e"
+_QUICK = ("exists", "has_value", "is_null", "startswith", "startswith_any", "endswith", "endswith_any")
 _LONGEST_CHAIN = 48
 
 
@@ -49,11 +51,12 @@ def emit_text_form(tree: Tree) -> str:
 def _effort(tree: Tree) -> int:
     """Return how long an answer takes, roughly; the order of evaluation has no meaning."""
     if isinstance(tree, Group):
-        return max(map(_effort, tree.parts)) + 1
-    name = tree.call.name if isinstance(tree, Not) else tree.name
-    if name in ("equals", "equals_any", "exists", "has_value", "is_null"):
-        return 0
-    return 10 if name in _FORMS else 100
+        return sum(map(_effort, tree.parts))
+    call = tree.call if isinstance(tree, Not) else tree
+    needles = len(_tuple(call.arguments[-1]))
+    if call.name in _QUICK or call.name.startswith("equals"):
+        return 1
+    return 2 * needles if call.name in _FORMS else 200 * needles
 
 
 def _emit(call: Call) -> str:

@@ -65,6 +65,16 @@ def proofs(tree: Tree) -> frozenset[str]:
     return frozenset()
 
 
+def beyond_witness(tree: Tree, found: Witness) -> Tree:
+    """Return what is left to ask once a literal of a predicate's witness was found: the part that it proves is dropped."""
+    if isinstance(tree, Group) and tree.word == "and" and not found.ascii_only:
+        literals = frozenset(found.literals)
+        proved = next((part for part in tree.parts if literals and literals <= proofs(part)), None)
+        rest = tuple(part for part in tree.parts if part is not proved)
+        return rest[0] if len(rest) == 1 else Group("and", rest)
+    return tree
+
+
 def _witness(tree: Tree) -> Witness | None:
     if isinstance(tree, Not):
         return None

@@ -1,0 +1,1 @@
+def recognise(event): raise NotImplementedError
