@@ -92,9 +92,8 @@ def _witness(tree: Tree) -> Witness | None:
 
 
 def _literal_cost(literal: str) -> float:
-    if literal.startswith(START) or literal.endswith(END):
-        return 1.0 + 6.0 / len(literal)
-    return 1.0 + 60.0 / (1.0 + len(literal) ** 1.5)
+    anchored = literal.startswith(START) or literal.endswith(END)
+    return 1.0 + (30.0 if anchored else 60.0) / (1.0 + len(literal) ** 1.5)
 
 
 def _holds_marks(value: object) -> bool:

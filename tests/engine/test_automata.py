@@ -1,0 +1,36 @@
+"""An automaton finds just the literals that ``in`` finds."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sigma.pyeval.engine import automata
+from sigma.pyeval.engine.automata import Automaton
+
+
+@given(st.lists(st.text("abé", min_size=1, max_size=4), min_size=1, max_size=6, unique=True), st.text("abé", max_size=12))
+def test_found(literals: list[str], text: str) -> None:
+    assert Automaton(literals).found(text) == {number for number, literal in enumerate(literals) if literal in text}
+
+
+def test_overlapping_literals() -> None:
+    assert Automaton(["abc", "bcd", "c", "cde"]).found("abcde") == {0, 1, 2, 3}
+
+
+def test_long_texts_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(automata, "_PIECE", 10)
+    automaton = Automaton(["needle", "x"])
+    for place in range(30):
+        assert automaton.found("." * place + "needle" + "." * 15) == {0}
+    assert automaton.found("." * 100) == set()
+
+
+def test_many_literals() -> None:
+    literals = [f"literal number {number}" for number in range(3_000)]
+    assert Automaton(literals).found("a literal number 2999") == {2, 29, 299, 2999}
+
+
+def test_no_utf8() -> None:
+    assert Automaton(["abc"]).found("abc\ud800") is None
