@@ -36,7 +36,7 @@ WITNESSES: list[tuple[str, tuple[str, ...] | None]] = [
     ("wildcard(event, 'A', 'start*b')", ("\x02start",)),
     ("wildcard(event, 'A', '*a*end')", ("end\x03",)),
     ("wildcard_any(event, 'A', ('x*first', '*second?'))", ("first\x03", "second")),
-    ("wildcard_all(event, 'A', ('x*first', '*twentysecond?'))", ("first\x03",)),
+    ("wildcard_all(event, 'A', ('x*first', '*twentysecond?'))", ("twentysecond",)),
     ("regex(event, 'A', 'ab+cde[0-9]', '')", ("cde",)),
     ("keyword(event, 'Curl')", ("curl",)),
     ("keyword_all(event, ('ab', 'wget'))", ("wget",)),

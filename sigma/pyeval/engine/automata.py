@@ -28,11 +28,12 @@ class Automaton:
         """Return the numbers of the literals in *text*; ``None`` where it can't be searched (lone surrogates)."""
         try:
             if len(text) <= _PIECE:
-                return {hit[0] for hit in self._find(text, overlapping=True)}
+                hits = self._find(text, True)
+                return {hit[0] for hit in hits} if hits else set()
             numbers: set[int] = set()
             for start in range(0, len(text), _PIECE):
                 piece = text[start : start + _PIECE + self._overlap]
-                numbers.update(hit[0] for hit in self._find(piece, overlapping=True))
+                numbers.update(hit[0] for hit in self._find(piece, True))
         except UnicodeEncodeError:
             return None
         return numbers

@@ -82,6 +82,8 @@ class Engine:
             for name, own in by_field.items()
         }
         self.keywords = KeywordPredicates(keywords, functions) if keywords else None
+        self._must_look_always = self.keywords is not None and self.keywords.always_look
+        self._must_look = self.keywords is not None and (self.keywords.always_look or self.keywords.in_numbers)
         self._dotted: dict[str, list[str]] = {}
         for name in self.fields:
             if "." in name:
@@ -96,18 +98,17 @@ class Engine:
         """
         if type(event) is not dict:
             raise Foreign
-        self.statistics.events += 1
         knowledge = self._knowledge
         memory = knowledge.memory
         if memory.bytes > self.memo_bytes:
             knowledge = self._renewed()
             memory = knowledge.memory
+        memory.statistics.events += 1
         keys = tuple(event)
-        shape = knowledge.shapes.get(keys)
-        if shape is None:
-            shape = self._shape(keys, knowledge)
+        shape = knowledge.shapes.get(keys) or self._shape(keys, knowledge)
         values = shape.values(event)
-        if _DIRECT.issuperset(map(type, values)) and not shape.nested:
+        direct = not shape.nested and _DIRECT.issuperset(map(type, values))
+        if direct:
             classes = tuple(filter(None, map(getitem, shape.memos, values)))
         else:
             classes = shape.classes(event)
@@ -116,16 +117,33 @@ class Engine:
             if held:
                 classes += (memory.class_of(held),)
         if self.keywords is not None:
-            texts = _texts_to_search(event, shape, values, self.keywords)
-            if texts is None:
+            text = self._text_to_search(event, shape, direct)
+            if text is None:
                 return self._looked_at(event, classes, UNSETTLED, memory)
-            finds = self.keywords.finds_in(START.join(texts))
+            finds = self.keywords.finds_in(text)
             if finds:
                 classes += (memory.class_of(finds),)
         verdict = memory.verdicts.get(classes)
         if verdict is None:
             verdict = self._verdict(classes, memory)
         return verdict if type(verdict) is tuple else self._looked_at(event, classes, verdict, memory)
+
+    def _text_to_search(self, event: dict[str, Any], shape: Shape, direct: bool) -> str | None:
+        """Return the texts in which keywords have yet to be sought, with marks between; ``None``: look at the event.
+
+        Those are the texts of keys that rules don't read; numbers are passed over where no keyword can be part of one.
+        """
+        others = shape.other_values(event)
+        if direct and shape.all_text and not self._must_look:
+            try:
+                return START.join(others)
+            except TypeError:
+                shape.all_text = False
+        if self._must_look and (self._must_look_always or not all(type(value) is str for value in event.values())):
+            return None
+        if not _SCALARS.issuperset(map(type, others if direct else event.values())):
+            return None
+        return START.join([value for value in others if type(value) is str])
 
     def _looked_at(
         self, event: dict[str, Any], classes: tuple[int, ...], settlement: Settlement, memory: Memory
@@ -202,23 +220,6 @@ class Engine:
         """Return the counters, with the bytes that the memos hold now."""
         self.statistics.memo_bytes = self._knowledge.memory.bytes
         return self.statistics
-
-
-def _texts_to_search(
-    event: dict[str, Any], shape: Shape, values: tuple[Any, ...], keywords: KeywordPredicates
-) -> list[str] | None:
-    """Return the texts in which keywords have yet to be sought; ``None`` where the event must be looked at."""
-    others = shape.other_values(event)
-    texts = [value for value in others if type(value) is str]
-    if keywords.always_look:
-        return None
-    if len(texts) < len(others) or not _DIRECT.issuperset(map(type, values)):
-        kinds = set(map(type, event.values()))
-        if not kinds <= _SCALARS:
-            return None
-    if keywords.in_numbers and not all(type(value) in (str, type(None)) for value in event.values()):
-        return None
-    return texts
 
 
 def _rules_of(plan: Plan) -> dict[int, tuple[int, ...]]:

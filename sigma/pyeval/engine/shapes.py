@@ -28,11 +28,12 @@ class Shape:
         values: Returns the values of these keys.
         memos: The memo of each of these keys.
         other_values: Returns the values of the other keys.
+        all_text: Whether all of those have been text so far.
         nested: Whether dotted fields begin at one of the keys.
         comparisons: Predicates of several fields that can hold, by number, with their functions.
     """
 
-    __slots__ = ("comparisons", "keys", "memos", "nested", "other_values", "paths", "values")
+    __slots__ = ("all_text", "comparisons", "keys", "memos", "nested", "other_values", "paths", "values")
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Shape:
         self.values = _getter(keys)
         self.memos = memos
         self.other_values = _getter(other_keys)
+        self.all_text = True
         self.paths = [(name, name.split("."), memo) for name, memo in paths]
         self.nested = bool(paths)
         self.comparisons = comparisons

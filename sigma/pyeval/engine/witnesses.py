@@ -44,7 +44,7 @@ def wrapped(text: str) -> str:
 def witness(tree: Tree) -> Witness | None:
     """Return the cheapest witness of a predicate, or ``None`` where none is known that is worth looking for."""
     found = _witness(tree)
-    if found is None or any(len(literal) < _SHORTEST or not _encodable(literal) for literal in found.literals):
+    if found is None or any(_length(literal) < _SHORTEST or not _encodable(literal) for literal in found.literals):
         return None
     return found
 
@@ -93,7 +93,12 @@ def _witness(tree: Tree) -> Witness | None:
 
 def _literal_cost(literal: str) -> float:
     anchored = literal.startswith(START) or literal.endswith(END)
-    return 1.0 + (30.0 if anchored else 60.0) / (1.0 + len(literal) ** 1.5)
+    return 1.0 + (30.0 if anchored else 60.0) / (1.0 + _length(literal) ** 1.5)
+
+
+def _length(literal: str) -> int:
+    # A character beyond ASCII is as telling in logs as several letters.
+    return len(literal) if literal.isascii() else 3 * len(literal)
 
 
 def _holds_marks(value: object) -> bool:
