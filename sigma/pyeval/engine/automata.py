@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ahocorasick_rs import AhoCorasick, Implementation
 
@@ -13,23 +13,30 @@ _PIECE = 65_536
 """Longer texts are searched in pieces, so that the list of hits stays small."""
 
 
+_FEW = 5
+"""So few literals are sought one by one: calling the automaton takes longer."""
+
+
 class Automaton:
     """Finds literals; overlapping ones too, as each stands for other predicates."""
 
-    __slots__ = ("_find", "_overlap")
+    __slots__ = ("_few", "_find", "_overlap")
 
     def __init__(self, literals: Sequence[str]) -> None:
+        self._few = tuple(enumerate(literals)) if len(literals) <= _FEW else ()
         size = sum(map(len, literals))
         kind = Implementation.DFA if size <= _CHARACTERS_FOR_A_TABLE else Implementation.ContiguousNFA
         self._find = AhoCorasick(literals, implementation=kind).find_matches_as_indexes
         self._overlap = max(map(len, literals)) - 1
 
-    def found(self, text: str) -> set[int] | None:
-        """Return the numbers of the literals in *text*; ``None`` where it can't be searched (lone surrogates)."""
+    def found(self, text: str) -> Collection[int] | None:
+        """Return the numbers of the literals in *text*, each once; ``None`` where it can't be searched (lone surrogates)."""
+        if self._few:
+            return [number for number, literal in self._few if literal in text]
         try:
             if len(text) <= _PIECE:
                 hits = self._find(text, True)
-                return {hit[0] for hit in hits} if hits else set()
+                return {hit[0] for hit in hits} if hits else ()
             numbers: set[int] = set()
             for start in range(0, len(text), _PIECE):
                 piece = text[start : start + _PIECE + self._overlap]

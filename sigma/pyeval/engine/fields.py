@@ -52,22 +52,24 @@ class FieldPredicates:
         """The automaton, and for each of its literals the predicates it proves and those it suggests."""
         return index_of(self._predicates)
 
-    def of_text(self, text: str) -> set[int]:
-        """Return the predicates that hold where the field's only value is *text*."""
+    def of_text(self, text: str, lower: str) -> set[int]:
+        """Return the predicates that hold where the field's only value is *text*, which is *lower* in lower case."""
         automaton, proved, suggested = self._index
-        lower = text.lower()
         held: set[int] = set()
         if automaton is not None:
             found = automaton.found(f"{START}{lower}{END}")
             # With a mark in the text, anchored literals prove nothing.
-            if found is None or START in text or END in text:
+            if found is None or (found and (START in text or END in text)):
                 return self.of_any(text)
-            held.update(*map(proved.__getitem__, found))
-            candidates = set().union(*map(suggested.__getitem__, found))
-            functions = self._text_functions
+            candidates: set[int] | None = None
+            if found:
+                held.update(*map(proved.__getitem__, found))
+                candidates = set().union(*map(suggested.__getitem__, found))
             if self._ascii_only and not text.isascii():
-                candidates.update(self._ascii_only)
-            held.update([one for one in candidates - held if functions[one](lower, text, None)])
+                candidates = candidates.union(self._ascii_only) if candidates else set(self._ascii_only)
+            if candidates:
+                functions = self._text_functions
+                held.update([one for one in candidates - held if functions[one](lower, text, None)])
         for number, function in self._open_tests:
             if function(lower, text, None):
                 held.add(number)

@@ -44,14 +44,17 @@ class KeywordPredicates:
         self.always_look = bool(self._open)
         self.in_numbers = any(map(_part_of_number, _literals(predicates)))
 
-    def finds_in(self, text: str) -> set[int]:
-        """Return what *text*, one value or several with marks between, has in it of the keywords' witnesses."""
+    def finds_in(self, text: str, lower: str) -> set[int] | None:
+        """Return what of the keywords' witnesses is in *text*, one value or several with marks between; ``None``: nothing.
+
+        *lower* is the text in lower case.
+        """
         if self._automaton is None:
-            return set()
-        found = self._automaton.found(text.lower())
+            return None
+        found = self._automaton.found(lower)
         if found is None or (self._ascii_only and not text.isascii()):
             return {UNSURE}
-        return {UNSURE - 1 - literal for literal in found} if found else found
+        return {UNSURE - 1 - literal for literal in found} if found else None
 
     def settled_by(self, finds: set[int]) -> Settlement:
         """Return what an event's finds say, those of all its values."""
@@ -74,7 +77,7 @@ class KeywordPredicates:
     def look_at_all(self, event: dict[str, Any]) -> set[int]:
         """Return the predicates that hold for *event*, plain data, of whose finds nothing is known."""
         text = START.join(_texts(event))
-        found = self._automaton.found(text.lower()) if self._automaton is not None else set()
+        found = self._automaton.found(text.lower()) if self._automaton is not None else ()
         if found is None:  # lone surrogates
             return {number for number in self._predicates if self._on_event(number, event)}
         settlement = self.settled_by({UNSURE - 1 - literal for literal in found})

@@ -120,7 +120,7 @@ class Engine:
             text = self._text_to_search(event, shape, direct)
             if text is None:
                 return self._looked_at(event, classes, UNSETTLED, memory)
-            finds = self.keywords.finds_in(text)
+            finds = self.keywords.finds_in(text, text.lower())
             if finds:
                 classes += (memory.class_of(finds),)
         verdict = memory.verdicts.get(classes)

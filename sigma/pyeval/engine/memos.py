@@ -119,7 +119,7 @@ class FieldMemo(dict[Any, int]):
     __slots__ = ("_finds_in", "_memory", "_others", "_predicates")
 
     def __init__(
-        self, predicates: FieldPredicates, finds_in: Callable[[str], set[int]] | None, memory: Memory
+        self, predicates: FieldPredicates, finds_in: Callable[[str, str], set[int] | None] | None, memory: Memory
     ) -> None:
         super().__init__()
         self._predicates = predicates
@@ -132,10 +132,12 @@ class FieldMemo(dict[Any, int]):
         kind = type(value)
         if kind is str:
             memory.statistics.value_misses += 1
-            truths = self._predicates.of_text(value)
-            if self._finds_in is not None:
-                truths |= self._finds_in(value)
-            number = memory.class_of(truths)
+            lower = value.lower()
+            truths = self._predicates.of_text(value, lower)
+            finds = self._finds_in(value, lower) if self._finds_in is not None else None
+            if finds:
+                truths |= finds
+            number = memory.class_of(truths) if truths else 0
             if len(value) <= LONGEST_VALUE:
                 self[value] = number
                 memory.bytes += getsizeof(value) + _ENTRY
