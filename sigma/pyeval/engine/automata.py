@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from ahocorasick_rs import AhoCorasick, Implementation
 
-_CHARACTERS_FOR_A_TABLE = 20_000
+_CHARACTERS_FOR_A_TABLE = 8_000
 """Up to this many characters of literals, the automaton becomes a full table: faster to run, larger, slower to build."""
 
 _PIECE = 65_536

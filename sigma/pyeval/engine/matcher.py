@@ -35,7 +35,7 @@ class Knowledge:
     """Memos and shapes that belong together; replaced as a whole when full."""
 
     def __init__(self, engine: Engine) -> None:
-        self.memory = Memory(engine.statistics)
+        self.memory = Memory(engine.rules_of, engine.statistics)
         finds_in = None if engine.keywords is None else engine.keywords.finds_in
         self.memos = {name: FieldMemo(predicates, finds_in, self.memory) for name, predicates in engine.fields.items()}
         self.shapes: dict[tuple[Any, ...], Shape] = {}
@@ -54,7 +54,7 @@ class Engine:
         self.memo_bytes = memo_bytes
         self._rule_functions: list[Callable[[set[int]], bool]] = functions_of(plan.rule_functions, {"__builtins__": {}})
         self._always = [rule for rule, needed in enumerate(plan.needed) if needed is None]
-        self._rules_of = _rules_of(plan)
+        self.rules_of = _rules_of(plan)
         with_text_function = [
             number
             for number, predicate in enumerate(plan.predicates)
@@ -169,7 +169,9 @@ class Engine:
         """Find out, and remember, which rules match where values are of these classes."""
         self.statistics.verdict_misses += 1
         looked = len(classes) > 1 and classes[-2] == _LOOKED
-        held = set().union(*[memory.sets[number] for number in classes if number >= 0])
+        known = [number for number in classes if number != _LOOKED]
+        held = set().union(*map(memory.sets.__getitem__, known))
+        candidates = set(self._always).union(*map(memory.candidates.__getitem__, known))
         finds = {truth for truth in held if truth < 0}
         held -= finds
         if finds and not looked and self.keywords is not None:
@@ -178,10 +180,7 @@ class Engine:
                 memory.keep_verdict(classes, settlement)
                 return settlement
             held |= settlement.held
-        rules_of = self._rules_of
-        candidates = set(self._always)
-        for number in held:
-            candidates.update(rules_of.get(number, ()))
+            candidates.update(*[self.rules_of.get(number, ()) for number in settlement.held])
         functions = self._rule_functions
         rules = tuple(sorted([rule for rule in candidates if functions[rule](held)]))
         memory.keep_verdict(classes, rules)

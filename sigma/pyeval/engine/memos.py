@@ -73,12 +73,25 @@ class Statistics:
 
 
 class Memory:
-    """Classes, verdicts, and the bytes that all memos together hold."""
+    """Classes, verdicts, and the bytes that all memos together hold.
 
-    def __init__(self, statistics: Statistics) -> None:
+    Args:
+        rules_of: For each predicate, the rules to look at where it holds.
+        statistics: Where misses are counted.
+
+    Attributes:
+        sets: What is true of each class.
+        candidates: The rules to look at for each class.
+        verdicts: What is known of each combination of classes.
+        bytes: What all this takes, estimated; not exact where threads share an engine.
+    """
+
+    def __init__(self, rules_of: dict[int, tuple[int, ...]], statistics: Statistics) -> None:
         self.statistics = statistics
+        self._rules_of = rules_of
         self.bytes = 0
         self.sets: list[frozenset[int]] = [frozenset()]
+        self.candidates: list[tuple[int, ...]] = [()]
         self.verdicts: dict[tuple[int, ...], Verdict] = {}
         self._numbers: dict[frozenset[int], int] = {frozenset(): 0}
         self._lock = Lock()
@@ -91,10 +104,14 @@ class Memory:
         number = self._numbers.get(key)
         if number is None:
             with self._lock:
-                number = self._numbers.setdefault(key, len(self.sets))
-                if number == len(self.sets):
+                number = self._numbers.get(key)
+                if number is None:
+                    number = len(self.sets)
+                    rules = {rule for truth in key for rule in self._rules_of.get(truth, ())}
+                    self.candidates.append(tuple(rules))
                     self.sets.append(key)
-                    self.bytes += getsizeof(key) + 32 * len(key) + 2 * _ENTRY
+                    self.bytes += getsizeof(key) + 32 * len(key) + 8 * len(rules) + 3 * _ENTRY
+                    self._numbers[key] = number  # last: whoever finds the number finds what belongs to it
         return number
 
     def keep_verdict(self, classes: tuple[int, ...], verdict: Verdict) -> None:
