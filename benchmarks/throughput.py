@@ -46,7 +46,9 @@ def made_unique(lines: Sequence[bytes]) -> list[bytes]:
     made = []
     for number, line in enumerate(lines):
         event = orjson.loads(line)
-        made.append(orjson.dumps({key: f"{value} {number}" if type(value) is str else value for key, value in event.items()}))
+        made.append(
+            orjson.dumps({key: f"{value} {number}" if type(value) is str else value for key, value in event.items()})
+        )
     return made
 
 
@@ -119,12 +121,16 @@ def measure_memory() -> None:
     ruleset = load_rules(SHARED / "data" / "sigmahq" / folder)
     loaded = time.process_time()
     ruleset.match({})
-    print(f"loaded {len(ruleset):,} rules in {loaded - start:.2f} s, ready after {time.process_time() - loaded:.2f} s more")
+    print(
+        f"loaded {len(ruleset):,} rules in {loaded - start:.2f} s, ready after {time.process_time() - loaded:.2f} s more"
+    )
     with gzip.open(SHARED / "data" / "bench" / f"{events}.jsonl.gz") as file:
         for line in file:
             ruleset.match(orjson.loads(line))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"peak memory {peak:.0f} MB, of which the memos estimate {ruleset.statistics().memo_bytes / 1e6:.0f} MB theirs")
+    print(
+        f"peak memory {peak:.0f} MB, of which the memos estimate {ruleset.statistics().memo_bytes / 1e6:.0f} MB theirs"
+    )
 
 
 def main() -> int:

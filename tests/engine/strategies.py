@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from sigma.pyeval.expression import ExpressionError, parse_expression
 from sigma.pyeval.literals import literal
 from sigma.pyeval.matchers import MATCHERS
 from sigma.pyeval.matchers.numbers import COMPARISONS, TIME_PARTS
@@ -41,16 +42,36 @@ _ARGUMENTS: dict[str, st.SearchStrategy[Any]] = {
     "network": st.sampled_from(["10.0.0.0/8", "::/16"]),
     "networks": st.just(("10.0.0.0/24", "::/16")),
     "pattern": patterns,
+    "characters": st.integers(1, 6),
     "flags": st.sampled_from(["", "i", "ms", "ims"]),
     "part": st.sampled_from(sorted(TIME_PARTS)),
     "comparison": st.sampled_from(sorted(COMPARISONS)),
 }
-_SCALARS = {"value": st.one_of(texts, numbers), "values": st.lists(st.one_of(texts, numbers), min_size=1, max_size=3).map(tuple)}
+_SCALARS = {
+    "value": st.one_of(texts, numbers),
+    "values": st.lists(st.one_of(texts, numbers), min_size=1, max_size=3).map(tuple),
+}
+
+
+# What searches for any regular expression is the same function as regex, for rules that are trusted.
+TESTED = tuple(name for name in MATCHERS if not name.endswith("_unbounded"))
+
+
+def admitted(source: str) -> bool:
+    try:
+        parse_expression(source)
+    except ExpressionError:  # a regular expression that may take too long, say
+        return False
+    return True
+
+
+def calls(names: tuple[str, ...] = TESTED) -> st.SearchStrategy[str]:
+    """Return a strategy for calls of the matchers named, of all by default."""
+    return made_calls(names).filter(admitted)
 
 
 @st.composite
-def calls(draw: st.DrawFn, names: tuple[str, ...] = tuple(MATCHERS)) -> str:
-    """Draw one call of one of the matchers named, of all by default."""
+def made_calls(draw: st.DrawFn, names: tuple[str, ...]) -> str:
     name = draw(st.sampled_from(names))
     known = _ARGUMENTS | _SCALARS if name in ("equals", "equals_any", "equals_all") else _ARGUMENTS
     parameters = list(inspect.signature(MATCHERS[name]).parameters)[1:]
@@ -83,7 +104,9 @@ scalars = st.one_of(
     numbers,
     st.booleans(),
     st.none(),
-    st.sampled_from([b"abc", datetime(2024, 2, 29, tzinfo=UTC), date(2024, 2, 29), float("nan"), float("inf"), 10**4250]),
+    st.sampled_from(
+        [b"abc", datetime(2024, 2, 29, tzinfo=UTC), date(2024, 2, 29), float("nan"), float("inf"), 10**4250]
+    ),
 )
 values = st.recursive(
     scalars,

@@ -10,7 +10,10 @@ from sigma.pyeval.engine import automata
 from sigma.pyeval.engine.automata import Automaton
 
 
-@given(st.lists(st.text("abé", min_size=1, max_size=4), min_size=1, max_size=6, unique=True), st.text("abé", max_size=12))
+@given(
+    st.lists(st.text("abé", min_size=1, max_size=4), min_size=1, max_size=6, unique=True),
+    st.text("abé", max_size=12),
+)
 def test_found(literals: list[str], text: str) -> None:
     # With more of them, which never occur, the same is found in another way.
     for automaton in (Automaton(literals), Automaton([*literals, "c", "d", "e", "f", "g"])):

@@ -95,7 +95,15 @@ class Custom(Mapping[str, Any]):
 def test_foreign_objects(rules: list[Rule], event: dict[str, Any], key: str) -> None:
     ruleset = Ruleset(rules)
     check(ruleset, {"A": "abc", "B": "abc", "other": "abc"})  # so that there is something to be mistaken for
-    for foreign in (Loud(), [Loud()], {"b": Loud()}, Pretender("b"), [Pretender("b")], object(), Custom({"b": "abc"})):
+    for foreign in (
+        Loud(),
+        [Loud()],
+        {"b": Loud()},
+        Pretender("b"),
+        [Pretender("b")],
+        object(),
+        Custom({"b": "abc"}),
+    ):
         check(ruleset, {**event, key: foreign})
     for mapping in (Custom(event), OrderedDict(event), MappingProxyType(event), {**event, 7: "abc", None: 1}):
         check(ruleset, mapping)
@@ -110,9 +118,17 @@ def rules_of(*expressions: str) -> Ruleset:
 def test_equal_keys_of_dicts_are_other_values() -> None:
     """1, 1.0 and True share a slot of a dict; their texts differ."""
     rules = rules_of(
-        "equals(event, 'A', 1)", "equals(event, 'A', '1')", "equals(event, 'A', 'true')", "endswith(event, 'A', '.0')"
+        "equals(event, 'A', 1)",
+        "equals(event, 'A', '1')",
+        "equals(event, 'A', 'true')",
+        "endswith(event, 'A', '.0')",
     ).rules
-    cases: list[tuple[Any, list[str]]] = [(1, ["0", "1"]), (True, ["2"]), (1.0, ["0", "3"]), ("1", ["0", "1"])]
+    cases: list[tuple[Any, list[str]]] = [
+        (1, ["0", "1"]),
+        (True, ["2"]),
+        (1.0, ["0", "3"]),
+        ("1", ["0", "1"]),
+    ]
     for order in itertools.permutations(cases):
         ruleset = Ruleset(rules)
         for value, expected in order:

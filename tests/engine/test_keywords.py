@@ -52,7 +52,9 @@ def test_keywords(known: bool) -> None:
             assert [match.rule.id for match in fresh.match(event)] == expected, event
 
 
-@pytest.mark.parametrize(("keyword", "event"), [("10", {"A": 4103}), ("tru", {"A": True}), (".5", {"A": 1.5}), ("x", {"A": "x"})])
+@pytest.mark.parametrize(
+    ("keyword", "event"), [("10", {"A": 4103}), ("tru", {"A": True}), (".5", {"A": 1.5}), ("x", {"A": "x"})]
+)
 def test_keywords_in_numbers_and_short_ones(keyword: str, event: dict[str, Any]) -> None:
     for field in ("A", "B"):
         ruleset = Ruleset([Rule("1", "x", f"keyword(event, '{keyword}')"), Rule("2", "y", f"exists(event, '{field}')")])

@@ -40,7 +40,15 @@ def test_long_values_are_not_kept() -> None:
 
 def test_numbers_booleans_and_lists_are_kept() -> None:
     rules = ruleset("equals(event, 'A', 1)")
-    for value, found in ((1, 1), (True, 0), (1.0, 1), (["1", "2"], 1), (["2", "3"], 0), (None, 0), ({"x": 1}, 0)):
+    for value, found in (
+        (1, 1),
+        (True, 0),
+        (1.0, 1),
+        (["1", "2"], 1),
+        (["2", "3"], 0),
+        (None, 0),
+        ({"x": 1}, 0),
+    ):
         for _ in range(3):
             assert len(rules.match({"A": value})) == found
     assert rules.statistics().value_misses == 7

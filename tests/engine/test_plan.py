@@ -15,9 +15,25 @@ from sigma.pyeval.engine.plan import PlanError, dump, load, plan_rules
 from .strategies import events, rule_lists
 
 RULES = (
-    Rule("1", "one", "endswith(event, 'A', 'x.exe') and not contains(event, 'B', 'y')", tags=("t.1",), path="a.yml"),
-    Rule(None, "two", "keyword(event, 'abc') or regex(event, 'A', '(?i)ab+c', '')", logsource=LogSource("c", "p", "s")),
-    Rule("3", "\ud800 three", "is_null(event, 'A') and equals_field(event, 'B', 'C')", scope="exists(event, 'B')"),
+    Rule(
+        "1",
+        "one",
+        "endswith(event, 'A', 'x.exe') and not contains(event, 'B', 'y')",
+        tags=("t.1",),
+        path="a.yml",
+    ),
+    Rule(
+        None,
+        "two",
+        "keyword(event, 'abc') or regex(event, 'A', '(?i)ab+c', '')",
+        logsource=LogSource("c", "p", "s"),
+    ),
+    Rule(
+        "3",
+        "\ud800 three",
+        "is_null(event, 'A') and equals_field(event, 'B', 'C')",
+        scope="exists(event, 'B')",
+    ),
 )
 EVENTS = ({}, {"A": "X.EXE"}, {"A": "x.exe", "B": "y"}, {"other": ["ABC"]}, {"B": 1, "C": "1"}, {"A": "aBBc"})
 

@@ -44,16 +44,44 @@ def test_required(pattern: str, groups: tuple[tuple[str, ...], ...]) -> None:
     assert required_literals(pattern).groups == groups
 
 
-ATOMS = st.sampled_from(["a", "b", "S", "k", "[Aa]", "[ab]", ".", "x{1,2}", "y?", "(?i:s)", "\\b", "^", "$", "é", "(?=a)", "(?>a)"])
+ATOMS = st.sampled_from(
+    [
+        "a",
+        "b",
+        "S",
+        "k",
+        "[Aa]",
+        "[ab]",
+        ".",
+        "x{1,2}",
+        "y?",
+        "(?i:s)",
+        "\\b",
+        "^",
+        "$",
+        "é",
+        "(?=a)",
+        "(?>a)",
+    ]
+)
 
 
 @st.composite
 def made_patterns(draw: st.DrawFn) -> str:
-    parts = draw(st.lists(st.one_of(ATOMS, st.lists(ATOMS, min_size=1, max_size=2).map(lambda some: f"(?:{'|'.join(some)})+")), max_size=4))
+    parts = draw(
+        st.lists(
+            st.one_of(ATOMS, st.lists(ATOMS, min_size=1, max_size=2).map(lambda some: f"(?:{'|'.join(some)})+")),
+            max_size=4,
+        )
+    )
     return "".join(parts)
 
 
-@given(st.one_of(patterns, made_patterns()), st.sampled_from(["", "i", "ms"]), st.text(st.sampled_from("abABsSkKxyſKéİ \n"), max_size=8))
+@given(
+    st.one_of(patterns, made_patterns()),
+    st.sampled_from(["", "i", "ms"]),
+    st.text(st.sampled_from("abABsSkKxyſKéİ \n"), max_size=8),
+)
 @settings(max_examples=400, deadline=None)
 def test_law(pattern: str, flags: str, text: str) -> None:
     required = required_literals(pattern, flags)

@@ -14,10 +14,10 @@ from sigma.pyeval.engine.predicates import parse_tree, reading
 from sigma.pyeval.engine.textcode import NAMESPACE, PARAMETERS, emit_text_form, has_text_form
 from sigma.pyeval.matchers import MATCHERS
 
-from .strategies import calls, texts
+from .strategies import TESTED, calls, texts
 
-KEYWORDS = [name for name in MATCHERS if name.startswith("keyword")]
-OF_ONE_FIELD = [name for name in MATCHERS if name not in KEYWORDS and not name.endswith("_field")]
+KEYWORDS = [name for name in TESTED if name.startswith("keyword")]
+OF_ONE_FIELD = [name for name in TESTED if name not in KEYWORDS and not name.endswith("_field")]
 
 
 def test_which_predicates_have_a_form() -> None:

@@ -12,10 +12,9 @@ from sigma.pyeval import compile_expression
 from sigma.pyeval.engine.predicates import calls as calls_in
 from sigma.pyeval.engine.predicates import emit_tree, parse_tree
 from sigma.pyeval.engine.witnesses import beyond_witness, proofs, witness, wrapped
-from sigma.pyeval.matchers import MATCHERS
 from sigma.pyeval.matchers.values import leaves, lookup, text_of
 
-from .strategies import calls, texts
+from .strategies import TESTED, calls, texts
 
 # expression, its witness; None: always evaluated
 WITNESSES: list[tuple[str, tuple[str, ...] | None]] = [
@@ -75,7 +74,8 @@ def test_witness(expression: str, literals: tuple[str, ...] | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "flags", "ascii_only"), [("abc", "", False), ("abc", "i", True), ("(?i)abc", "", True), ("a(?i:s)bcd", "m", True)]
+    ("pattern", "flags", "ascii_only"),
+    [("abc", "", False), ("abc", "i", True), ("(?i)abc", "", True), ("a(?i:s)bcd", "m", True)],
 )
 def test_case_ignored_counts_for_ascii_only(pattern: str, flags: str, ascii_only: bool) -> None:
     found = witness(parse_tree(f"regex(event, 'A', '{pattern}', '{flags}')"))
@@ -92,7 +92,7 @@ def values_near(expression: str) -> st.SearchStrategy[Any]:
     return st.one_of(one, st.lists(one, max_size=3))
 
 
-@pytest.mark.parametrize("name", MATCHERS)
+@pytest.mark.parametrize("name", TESTED)
 @given(st.data())
 @settings(max_examples=25, deadline=None)
 def test_law(name: str, data: st.DataObject) -> None:

@@ -23,7 +23,7 @@ PLAIN_COLLECTIONS = frozenset({list, tuple, set, frozenset})
 _LONGEST_INT_BITS = 14_000
 
 
-class Foreign(Exception):  # noqa: N818 - no error: the event takes the slow path
+class Foreign(Exception):
     """A value is of a type whose behaviour is unknown."""
 
 
@@ -124,7 +124,11 @@ def index_of(
             (proved if literal in proofs else suggested)[literal].append(number)
     literals = list(proved)
     automaton = Automaton(literals) if literals else None
-    return automaton, [tuple(proved[literal]) for literal in literals], [tuple(suggested[one]) for one in literals]
+    return (
+        automaton,
+        [tuple(proved[literal]) for literal in literals],
+        [tuple(suggested[one]) for one in literals],
+    )
 
 
 def compile_source(source: str) -> Callable[[dict[str, Any]], bool]:
@@ -141,12 +145,10 @@ def check_plain(value: object) -> None:
         kind = type(one)
         if kind in PLAIN_SCALARS:
             continue
-        if kind in PLAIN_COLLECTIONS:
-            pending.extend(one)  # type: ignore[call-overload]
-        elif kind is dict:
-            if not all(type(key) is str for key in one):  # type: ignore[attr-defined]
-                raise Foreign
-            pending.extend(one.values())  # type: ignore[attr-defined]
+        if kind in PLAIN_COLLECTIONS and isinstance(one, (list, tuple, set, frozenset)):
+            pending.extend(one)
+        elif kind is dict and isinstance(one, dict) and all(type(key) is str for key in one):
+            pending.extend(one.values())
         else:
             raise Foreign
 

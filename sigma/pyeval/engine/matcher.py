@@ -108,10 +108,7 @@ class Engine:
         shape = knowledge.shapes.get(keys) or self._shape(keys, knowledge)
         values = shape.values(event)
         direct = not shape.nested and _DIRECT.issuperset(map(type, values))
-        if direct:
-            classes = tuple(filter(None, map(getitem, shape.memos, values)))
-        else:
-            classes = shape.classes(event)
+        classes = tuple(filter(None, map(getitem, shape.memos, values))) if direct else shape.classes(event)
         if shape.comparisons:
             held = {number for number, function in shape.comparisons if function(event)}
             if held:
@@ -126,7 +123,9 @@ class Engine:
         verdict = memory.verdicts.get(classes)
         if verdict is None:
             verdict = self._verdict(classes, memory)
-        return verdict if type(verdict) is tuple else self._looked_at(event, classes, verdict, memory)
+        if isinstance(verdict, Settlement):
+            return self._looked_at(event, classes, verdict, memory)
+        return verdict
 
     def _text_to_search(self, event: dict[str, Any], shape: Shape, direct: bool) -> str | None:
         """Return the texts in which keywords have yet to be sought, with marks between; ``None``: look at the event.
@@ -162,7 +161,7 @@ class Engine:
         verdict = memory.verdicts.get(classes)
         if verdict is None:
             verdict = self._verdict(classes, memory)
-        assert type(verdict) is tuple  # noqa: S101 - nothing is open after a look
+        assert not isinstance(verdict, Settlement)  # noqa: S101 - nothing is open after a look
         return verdict
 
     def _verdict(self, classes: tuple[int, ...], memory: Memory) -> Verdict:

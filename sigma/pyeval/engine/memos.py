@@ -136,7 +136,10 @@ class FieldMemo(dict[Any, int]):
     __slots__ = ("_finds_in", "_memory", "_others", "_predicates")
 
     def __init__(
-        self, predicates: FieldPredicates, finds_in: Callable[[str, str], set[int] | None] | None, memory: Memory
+        self,
+        predicates: FieldPredicates,
+        finds_in: Callable[[str, str], set[int] | None] | None,
+        memory: Memory,
     ) -> None:
         super().__init__()
         self._predicates = predicates

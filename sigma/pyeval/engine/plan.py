@@ -6,7 +6,6 @@ so it must come from where nobody else may write.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import marshal
 import sys

@@ -15,7 +15,7 @@ import inspect
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any, Literal
 
 from ..matchers import MATCHERS
@@ -155,7 +155,7 @@ def reading(call: Call) -> Reading:
     return tuple(str(call.arguments[place]) for place in places) if places else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _field_places(name: str) -> tuple[int, ...]:
     parameters = list(inspect.signature(MATCHERS[name]).parameters)[1:]
     return tuple(place for place, parameter in enumerate(parameters) if parameter in _FIELD_PARAMETERS)

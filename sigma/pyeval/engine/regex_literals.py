@@ -7,8 +7,8 @@ characters count: their lower case never depends on what stands around them.
 from __future__ import annotations
 
 import re
-import re._constants as sre
-import re._parser as parser
+import re._constants as sre  # type: ignore[import-not-found]
+import re._parser as parser  # type: ignore[import-not-found]
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass

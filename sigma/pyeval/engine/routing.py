@@ -134,7 +134,23 @@ _AUDIT_TYPE = re.compile(
     r"|(USER|CRED|ADD|DEL|GRP|ACCT|ANOM|CHUSER|CRYPTO|DAEMON|INTEGRITY|MAC|ROLE|SERVICE|SYSTEM|VIRT|LABEL|RESP)_[A-Z0-9_]+"
 )
 _AUDIT_FIELDS = frozenset(
-    ("msg", "audit_id", "serial", "node", "auid", "syscall", "SYSCALL", "argc", "a0", "exe", "cwd", "name", "proctitle", "saddr", "op")
+    (
+        "msg",
+        "audit_id",
+        "serial",
+        "node",
+        "auid",
+        "syscall",
+        "SYSCALL",
+        "argc",
+        "a0",
+        "exe",
+        "cwd",
+        "name",
+        "proctitle",
+        "saddr",
+        "op",
+    )
 )
 _JOURNAL_FIELDS = ("SYSLOG_IDENTIFIER", "_SYSTEMD_UNIT", "_TRANSPORT", "_HOSTNAME", "__REALTIME_TIMESTAMP")
 _PROXY_FIELDS = ("r-dns", "c-uri-extension", "c-uri-tld", "cs-mime-type")

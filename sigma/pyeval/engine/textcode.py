@@ -1,7 +1,7 @@
 """Predicates rewritten for the common case, one text: source of functions of the text and its lower case.
 
-The functions are asked once a literal of the predicate's witness was found, and only then if there is one, so what that
-alone proves is left out. ``l`` is the lower case and ``o`` the text of a field's only value. For keywords, ``o`` holds the texts of all values of the
+The functions are asked once a literal of the predicate's witness was found, so what that alone proves is left out.
+``l`` is the lower case and ``o`` the text of a field's only value. For keywords, ``o`` holds the texts of all values of the
 event with a mark between them, ``l`` the lower case of that, and ``e`` is the event. Matchers without a form of their own
 here are called as they are, on an event of that one field. Tests compare each form with its matcher.
 """
@@ -19,6 +19,11 @@ from .witnesses import MARKS
 
 PARAMETERS = "l, o, e"
 _QUICK = ("exists", "has_value", "is_null", "startswith", "startswith_any", "endswith", "endswith_any")
+_PATTERN_PLACES = {
+    f"{name}{variant}": place
+    for name, place in (("regex", 1), ("keyword_regex", 0))
+    for variant in ("", "_within", "_unbounded")
+}
 _LONGEST_CHAIN = 48
 
 
@@ -71,9 +76,10 @@ def _emit(call: Call) -> str:
 
 def _guarded(call: Call, body: str) -> str:
     """Return *body* behind a look for the literals that a regular expression requires; searching takes longer."""
-    if call.name not in ("regex", "keyword_regex"):
+    place = _PATTERN_PLACES.get(call.name)
+    if place is None:
         return body
-    required = required_literals(*call.arguments[call.name == "regex" :])
+    required = required_literals(*call.arguments[place : place + 2])
     if not required.groups:
         return body
     guard = " and ".join(_contains_any("l", group) for group in required.groups)

@@ -15,6 +15,7 @@ keywords occur in the lower case of some value, unmarked.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -93,7 +94,7 @@ def _witness(tree: Tree) -> Witness | None:
 
 def _literal_cost(literal: str) -> float:
     anchored = literal.startswith(START) or literal.endswith(END)
-    return 1.0 + (30.0 if anchored else 60.0) / (1.0 + _length(literal) ** 1.5)
+    return 1.0 + (30.0 if anchored else 60.0) / (1.0 + math.pow(_length(literal), 1.5))
 
 
 def _length(literal: str) -> int:
@@ -162,7 +163,9 @@ def _glob_literals(glob: str, anchored: bool) -> list[str]:
 
 def _glob(glob: str, anchored: bool, cased: bool) -> Witness | None:
     literals = _glob_literals(glob if cased else glob.lower(), anchored)
-    found = [Witness((literal.lower() if cased else literal,)) for literal in literals if not cased or literal.isascii()]
+    found = [
+        Witness((literal.lower() if cased else literal,)) for literal in literals if not cased or literal.isascii()
+    ]
     return min(found, key=witness_cost, default=None)
 
 
@@ -206,12 +209,14 @@ _WITNESSES: dict[str, Callable[[Call], Witness | None]] = {
     "wildcard_any": _globs(True, False, "any"),
     "wildcard_all": _globs(True, False, "all"),
     "wildcard_cased": _globs(True, True, "any"),
-    "regex": _regex(1),
+    **{f"regex{variant}": _regex(1) for variant in ("", "_within", "_unbounded")},
     "keyword": _any_of(_CONTAINED),
     "keyword_any": _any_of(_CONTAINED),
     "keyword_all": _all_of(_CONTAINED),
     "keyword_cased": _any_of(_CONTAINED, cased=True),
     "keyword_wildcard": _globs(False, False, "any"),
     "keyword_wildcard_cased": _globs(False, True, "any"),
-    "keyword_regex": _regex(0),
+    "keyword_whole": _globs(False, False, "any"),
+    "keyword_whole_cased": _globs(False, True, "any"),
+    **{f"keyword_regex{variant}": _regex(0) for variant in ("", "_within", "_unbounded")},
 }
