@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from sigma.pyeval import compile_expression
+from sigma.pyeval import ExpressionError, compile_expression
 from sigma.pyeval.engine.predicates import Formula, PredicateTable, emit_tree
 from sigma.pyeval.expression import parse_expression
 
@@ -67,3 +67,12 @@ def test_the_formula_means_the_expression(expression: str, event: dict[str, Any]
         assert not compile_expression(source)({})
     held = {number for number, source in enumerate(sources) if compile_expression(source)(event)}
     assert truth(formula, held) == compile_expression(expression)(event)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["__import__('os')", "f(event, 'A')", "contains(event, 'A', open)", "contains(event, 'A', a.b)", "event", "1 + 1"],
+)
+def test_only_the_grammar_is_read(text: str) -> None:
+    with pytest.raises(ExpressionError):
+        PredicateTable().formula(text)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
+from ..expression import ExpressionError
 from ..matchers import MATCHERS
 
 Reading = tuple[str, ...] | None
@@ -107,7 +108,11 @@ class PredicateTable:
 
 
 def parse_tree(expression: str) -> Tree:
-    """Return the tree of a verified expression, negations pushed down to the calls."""
+    """Return the tree of a verified expression, negations pushed down to the calls.
+
+    Raises:
+        ExpressionError: The text is outside the grammar after all.
+    """
     return _converted(ast.parse(expression, mode="eval").body, False)
 
 
@@ -117,8 +122,8 @@ def _converted(node: ast.expr, negative: bool) -> Tree:
     if isinstance(node, ast.BoolOp):
         word: Literal["and", "or"] = "and" if isinstance(node.op, ast.And) is not negative else "or"
         return _joined(word, [_converted(part, negative) for part in node.values])
-    assert isinstance(node, ast.Call)  # noqa: S101 - the grammar has nothing else
-    assert isinstance(node.func, ast.Name)  # noqa: S101
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in MATCHERS:
+        raise ExpressionError(f"not a call of a matcher: {ast.unparse(node)[:60]!r}")
     call = Call(node.func.id, tuple(map(_value, node.args[1:])))
     return Not(call) if negative else call
 
@@ -129,7 +134,8 @@ def _value(node: ast.expr) -> Any:
         return tuple(map(_value, node.elts))
     if isinstance(node, ast.UnaryOp):
         return -_value(node.operand)
-    assert isinstance(node, ast.Constant)  # noqa: S101 - the grammar has nothing else
+    if not isinstance(node, ast.Constant):
+        raise ExpressionError(f"not a literal: {ast.unparse(node)[:60]!r}")
     return node.value
 
 
