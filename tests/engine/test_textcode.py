@@ -17,13 +17,15 @@ from sigma.pyeval.matchers import MATCHERS
 from .strategies import TESTED, calls, texts
 
 KEYWORDS = [name for name in TESTED if name.startswith("keyword")]
+OF_TWO_FIELDS = [name for name in TESTED if name.endswith("_field")]
 OF_ONE_FIELD = [name for name in TESTED if name not in KEYWORDS and not name.endswith("_field")]
 
 
 def test_which_predicates_have_a_form() -> None:
     for name in MATCHERS:
         call = next(calls_in(parse_tree(f"{name}(event{', 0' * 4})")))
-        assert has_text_form(reading(call)) is not name.endswith("_field")
+        assert has_text_form(reading(call))
+    assert not has_text_form(("A", "B", "C"))
 
 
 def compiled(expression: str) -> Any:
@@ -46,6 +48,18 @@ def test_form_of_one_field(name: str, data: st.DataObject) -> None:
     for source in (expression, f"not {expression}", f"({expression} or not exists(event, {field!r}))"):
         expected = compile_expression(source)({field: text})
         assert compiled(source)(text.lower(), text, None) == expected
+
+
+@pytest.mark.parametrize("name", OF_TWO_FIELDS)
+@given(texts, texts)
+@settings(max_examples=50, deadline=None)
+def test_form_of_two_fields(name: str, one: str, other: str) -> None:
+    for pair in ((one, other), (one, one.upper()), (one + other, other), (other + one, other)):
+        event = dict(zip("AB", pair, strict=True))
+        source = f"{name}(event, 'A', 'B')"
+        lower = [text.lower() for text in pair]
+        assert compiled(source)(*lower, event) == compile_expression(source)(event)
+        assert compiled(f"not {source}")(*lower, event) != compile_expression(source)(event)
 
 
 @pytest.mark.parametrize("name", KEYWORDS)

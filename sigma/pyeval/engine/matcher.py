@@ -13,7 +13,7 @@ from .fields import FieldPredicates, Foreign, TextFunction, check_plain, compile
 from .keywords import KeywordPredicates
 from .memos import UNSETTLED, FieldMemo, Memory, Settlement, Statistics, Verdict
 from .plan import Plan, PlannedPredicate
-from .shapes import Shape
+from .shapes import Comparison, Shape
 from .textcode import NAMESPACE, has_text_form
 from .witnesses import START
 
@@ -67,14 +67,15 @@ class Engine:
     def _index_predicates(self, predicates: Sequence[PlannedPredicate], functions: dict[int, TextFunction]) -> None:
         by_field: dict[str, dict[int, PlannedPredicate]] = {}
         keywords: dict[int, PlannedPredicate] = {}
-        self._comparisons: list[tuple[int, tuple[str, ...], Callable[[Any], bool]]] = []
+        self._comparisons: list[Comparison] = []
         for number, predicate in enumerate(predicates):
             if predicate.reading is None:
                 keywords[number] = predicate
             elif len(predicate.reading) == 1:
                 by_field.setdefault(predicate.reading[0], {})[number] = predicate
             else:
-                self._comparisons.append((number, predicate.reading, compile_source(predicate.source)))
+                test = compile_source(predicate.source)
+                self._comparisons.append(Comparison(number, predicate.reading, test, functions.get(number)))
                 for name in predicate.reading:  # as fields that are read, their types are checked
                     by_field.setdefault(name, {})
         self.fields = {
@@ -110,7 +111,7 @@ class Engine:
         direct = not shape.nested and _DIRECT.issuperset(map(type, values))
         classes = tuple(filter(None, map(getitem, shape.memos, values))) if direct else shape.classes(event)
         if shape.comparisons:
-            held = {number for number, function in shape.comparisons if function(event)}
+            held = {comparison.number for comparison in shape.comparisons if comparison.holds(event)}
             if held:
                 classes += (memory.class_of(held),)
         if self.keywords is not None:
@@ -202,7 +203,7 @@ class Engine:
             other_keys=[key for key in keys if key not in self.fields],
             memos=[knowledge.memos[key] for key in read],
             paths=[(name, knowledge.memos[name]) for name in paths],
-            comparisons=[(number, test) for number, names, test in self._comparisons if reachable.issuperset(names)],
+            comparisons=[one for one in self._comparisons if reachable.issuperset(one.reading)],
         )
         if len(keys) <= _MOST_KEYS:
             knowledge.shapes[keys] = shape

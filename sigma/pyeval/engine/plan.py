@@ -98,7 +98,7 @@ def plan_rules(rules: Sequence[Rule]) -> Plan:
 
 def _planned(reading: Reading, tree: Tree) -> PlannedPredicate:
     # A predicate of several fields has no one text in which a literal could be sought.
-    found = (witness(tree) if has_text_form(reading) else None) or Witness(())
+    found = (witness(tree) if reading is None or len(reading) == 1 else None) or Witness(())
     certain = proofs(tree).intersection(found.literals)
     return PlannedPredicate(reading, emit_tree(tree), found.literals, tuple(sorted(certain)), found.ascii_only)
 

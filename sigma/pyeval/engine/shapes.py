@@ -7,17 +7,42 @@ dotted fields can lead into nested data, and which comparisons of fields can hol
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
 from ..matchers.values import lookup
-from .fields import PLAIN_COLLECTIONS, PLAIN_SCALARS, Foreign, check_plain
+from .fields import PLAIN_COLLECTIONS, PLAIN_SCALARS, Foreign, TextFunction, check_plain
 from .memos import FieldMemo
 
-Comparison = tuple[int, Callable[[Any], bool]]
 Getter = Callable[[Mapping[str, Any]], tuple[Any, ...]]
 
 _MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A predicate of several fields.
+
+    Attributes:
+        number: The predicate's number.
+        reading: The fields.
+        test: Its function of an event.
+        text_test: Its function of two texts in lower case, and the event; used where both fields are text.
+    """
+
+    number: int
+    reading: tuple[str, ...]
+    test: Callable[[dict[str, Any]], bool]
+    text_test: TextFunction | None
+
+    def holds(self, event: dict[str, Any]) -> bool:
+        """Return whether it holds for *event*, in which the fields' values are plain data."""
+        if self.text_test is not None:
+            one, other = map(event.get, self.reading)
+            if type(one) is str and type(other) is str:
+                return self.text_test(one.lower(), other.lower(), event)
+        return self.test(event)
 
 
 class Shape:
@@ -30,7 +55,7 @@ class Shape:
         other_values: Returns the values of the other keys.
         all_text: Whether all of those have been text so far.
         nested: Whether dotted fields begin at one of the keys.
-        comparisons: Predicates of several fields that can hold, by number, with their functions.
+        comparisons: Predicates of several fields that can hold.
     """
 
     __slots__ = ("all_text", "comparisons", "keys", "memos", "nested", "other_values", "paths", "values")

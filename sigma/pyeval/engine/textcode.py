@@ -2,7 +2,8 @@
 
 The functions are asked once a literal of the predicate's witness was found, so what that alone proves is left out.
 ``l`` is the lower case and ``o`` the text of a field's only value. For keywords, ``o`` holds the texts of all values of the
-event with a mark between them, ``l`` the lower case of that, and ``e`` is the event. Matchers without a form of their own
+event with a mark between them, ``l`` the lower case of that, and ``e`` is the event. For comparisons of two fields, ``l`` and
+``o`` are the texts of both in lower case. Matchers without a form of their own
 here are called as they are, on an event of that one field. Tests compare each form with its matcher.
 """
 
@@ -13,7 +14,7 @@ from typing import Any
 
 from ..matchers import MATCHERS
 from ..matchers.text import canonical_number, compile_glob, parse_glob
-from .predicates import Call, Group, Not, Reading, Tree, emit_call, emit_value
+from .predicates import Call, Group, Not, Reading, Tree, emit_call, emit_value, reading
 from .regex_literals import required_literals
 from .witnesses import MARKS
 
@@ -40,8 +41,8 @@ NAMESPACE: dict[str, Any] = {**MATCHERS, "compile_glob": compile_glob, "any_in":
 
 
 def has_text_form(reading: Reading) -> bool:
-    """Return whether predicates with this reading can be functions of one text: those of one field, and keywords."""
-    return reading is None or len(reading) == 1
+    """Return whether predicates with this reading have a function of texts: of one field, of two, or keywords."""
+    return reading is None or len(reading) <= 2
 
 
 def emit_text_form(tree: Tree) -> str:
@@ -69,7 +70,8 @@ def _emit(call: Call) -> str:
     body = None if form is None else form(*call.arguments)
     if body is not None:
         return body
-    if call.name.startswith("keyword"):
+    fields = reading(call)
+    if fields is None or len(fields) > 1:
         return _guarded(call, emit_call(call, "e"))
     return _guarded(call, emit_call(call, f"{{{emit_value(call.arguments[0])}: o}}"))
 
@@ -167,6 +169,10 @@ _FORMS: dict[str, Callable[..., str | None]] = {
     "exists": lambda _: "True",
     "has_value": lambda _: "True",
     "is_null": lambda _: "False",
+    "equals_field": lambda *_: "l == o",
+    "startswith_field": lambda *_: "l.startswith(o)",
+    "endswith_field": lambda *_: "l.endswith(o)",
+    "contains_field": lambda *_: "o in l",
     "keyword": lambda value: _in_any_value(_lowered(value), _contains_any),
     "keyword_any": lambda values: _in_any_value(_lowered(values), _contains_any),
     "keyword_all": lambda values: _in_any_value(_lowered(values), _contains_all),
