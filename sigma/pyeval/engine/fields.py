@@ -59,7 +59,7 @@ class FieldPredicates:
         if automaton is not None:
             found = automaton.found(f"{START}{lower}{END}")
             # With a mark in the text, anchored literals prove nothing.
-            if found is None or (found and (START in text or END in text)):
+            if found and (START in text or END in text):
                 return self.of_any(text)
             candidates: set[int] | None = None
             if found:
@@ -94,8 +94,6 @@ class FieldPredicates:
         if automaton is None:
             return self._open
         found = automaton.found("".join(map(wrapped, texts)))
-        if found is None:
-            return self._predicates
         candidates = set(self._open)
         for literal in found:
             candidates.update(proved[literal], suggested[literal])

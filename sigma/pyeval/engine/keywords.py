@@ -9,11 +9,11 @@ Finds are negative numbers, beside the numbers of predicates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from ..matchers.values import leaves, text_of
-from .fields import TextFunction, compile_source, index_of
+from .fields import TextFunction, index_of
 from .memos import UNSETTLED, Settlement
 from .plan import PlannedPredicate
 from .witnesses import START
@@ -39,7 +39,6 @@ class KeywordPredicates:
         self._functions = text_functions
         self._ascii_only = [number for number, predicate in predicates.items() if predicate.ascii_only]
         self._automaton, self._proved, self._suggested = index_of(predicates)
-        self._any_event: dict[int, Callable[[dict[str, Any]], bool]] = {}
         self._open = [number for number, predicate in predicates.items() if not predicate.literals]
         self.always_look = bool(self._open)
         self.in_numbers = any(map(_part_of_number, _literals(predicates)))
@@ -52,7 +51,7 @@ class KeywordPredicates:
         if self._automaton is None:
             return None
         found = self._automaton.found(lower)
-        if found is None or (self._ascii_only and not text.isascii()):
+        if self._ascii_only and not text.isascii():
             return {UNSURE}
         return {UNSURE - 1 - literal for literal in found} if found else None
 
@@ -78,17 +77,9 @@ class KeywordPredicates:
         """Return the predicates that hold for *event*, plain data, of whose finds nothing is known."""
         text = START.join(_texts(event))
         found = self._automaton.found(text.lower()) if self._automaton is not None else ()
-        if found is None:  # lone surrogates
-            return {number for number in self._predicates if self._on_event(number, event)}
         settlement = self.settled_by({UNSURE - 1 - literal for literal in found})
         more = set(self._open).union(self._ascii_only if not text.isascii() else ()) - settlement.held
         return self.look(event, Settlement(settlement.held, tuple(more.union(settlement.open))))
-
-    def _on_event(self, number: int, event: dict[str, Any]) -> bool:
-        function = self._any_event.get(number)
-        if function is None:
-            function = self._any_event[number] = compile_source(self._predicates[number].source)
-        return function(event)
 
 
 def _texts(event: dict[str, Any]) -> list[str]:

@@ -45,7 +45,7 @@ def wrapped(text: str) -> str:
 def witness(tree: Tree) -> Witness | None:
     """Return the cheapest witness of a predicate, or ``None`` where none is known that is worth looking for."""
     found = _witness(tree)
-    if found is None or any(_length(literal) < _SHORTEST or not _encodable(literal) for literal in found.literals):
+    if found is None or any(_length(literal) < _SHORTEST for literal in found.literals):
         return None
     return found
 
@@ -104,11 +104,6 @@ def _length(literal: str) -> int:
 
 def _holds_marks(value: object) -> bool:
     return isinstance(value, str) and (START in value or END in value)
-
-
-def _encodable(literal: str) -> bool:
-    # The automata read UTF-8, which has no lone surrogates.
-    return literal.isascii() or not any("\ud800" <= character <= "\udfff" for character in literal)
 
 
 def _as_tuple(values: object) -> tuple[object, ...]:
