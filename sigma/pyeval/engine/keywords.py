@@ -66,7 +66,7 @@ class KeywordPredicates:
 
     def look(self, event: dict[str, Any], settlement: Settlement) -> set[int]:
         """Return the predicates that hold for *event*, whose finds say *settlement*."""
-        text = START.join(_texts(event))
+        text = _joined(event)
         # Lower case may depend on the neighbours of a letter, but not across the mark between two values.
         lower = text.lower()
         functions = self._functions
@@ -75,21 +75,22 @@ class KeywordPredicates:
 
     def look_at_all(self, event: dict[str, Any]) -> set[int]:
         """Return the predicates that hold for *event*, plain data, of whose finds nothing is known."""
-        text = START.join(_texts(event))
+        text = _joined(event)
         found = self._automaton.found(text.lower()) if self._automaton is not None else ()
         settlement = self.settled_by({UNSURE - 1 - literal for literal in found})
         more = set(self._open).union(self._ascii_only if not text.isascii() else ()) - settlement.held
         return self.look(event, Settlement(settlement.held, tuple(more.union(settlement.open))))
 
 
-def _texts(event: dict[str, Any]) -> list[str]:
+def _joined(event: dict[str, Any]) -> str:
+    """Return the texts of all values of *event*, with marks between."""
     values = event.values()
-    found = leaves(event) if not _SCALARS.issuperset(map(type, values)) else values
-    return [
-        text
-        for text in [value if type(value) is str else text_of(value) for value in found]
-        if text is not None
-    ]  # fmt: skip
+    try:
+        return START.join(values)
+    except TypeError:  # not all are text
+        found = values if _SCALARS.issuperset(map(type, values)) else leaves(event)
+    texts = [value if type(value) is str else text_of(value) for value in found]
+    return START.join([text for text in texts if text is not None])
 
 
 def _literals(predicates: dict[int, PlannedPredicate]) -> Iterator[str]:
