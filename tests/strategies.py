@@ -1,0 +1,372 @@
+"""Hypothesis strategies for Sigma rules and for events that have something to do with them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from hypothesis import strategies as st
+
+Draw = st.DrawFn
+
+FIELDS = ("CommandLine", "Image", "EventID", "proc.args", "User Name", "a.b.c", "Üser")
+NAMES = ("selection", "selection_a", "sel_b", "filter", "keywords", "_hidden", "org-unit")
+PATTERNS = ("selection*", "sel*", "*", "*_*", "f*r", "_h*", "them")
+PLACEHOLDERS = {"admins": ["root", "adm*n", 7], "one": "K", "weird": [r"C:\x", "a?c"]}
+
+PIECES = (
+    *("a", "A", "b", "curl", "Curl", "/tmp/", "\\Temp\\", "\\", "\\\\", " ", " -r", "x=1", "\n", "'", '"', "{0}", "#"),
+    *("K", "k", "\u212a", "İ", "i", "ſ", "s", "ß", "SS", "Σ", "σ", "ς", "é", "\u0301", "1", "10", "1.0", "true", "null", "%"),
+)
+WILD_PIECES = ("*", "?", "**", "*?", "\\*", "\\?", "\\\\*", "\\\\\\*")
+DASH_PIECES = ("-a", "/a", " -x", "a-b", "--y", "a", " ", "*", "é-é")
+ASCII_PIECES = ("a", "B", "cmd", " /c ", "\\", "foo", "1", "\n")
+
+plain_text = st.lists(st.sampled_from(PIECES), max_size=4).map("".join)
+wild_text = st.lists(st.sampled_from(PIECES + WILD_PIECES), max_size=5).map("".join)
+dash_text = st.lists(st.sampled_from(DASH_PIECES), min_size=1, max_size=3).map("".join)
+ascii_text = st.lists(st.sampled_from(ASCII_PIECES), min_size=1, max_size=4).map("".join)
+field_text = st.sampled_from(FIELDS)
+integers = st.sampled_from((0, 1, -1, 7, 10, 22, 443, 4096, 2**53, 2**63, -5))
+numbers = st.one_of(integers, st.sampled_from((0.5, -1.5, 1.0, 10.0, 2.25, 1e22)))
+time_numbers = st.sampled_from((0, 1, 3, 5, 7, 9, 12, 23, 30, 53, 59, 1970, 2024))
+networks = st.sampled_from(("10.0.0.0/8", "192.168.1.0/24", "192.168.1.7", "fe80::/10", "::1/128", "0.0.0.0/0"))
+placeholder_text = st.sampled_from(("%admins%", "x%one%y", "%weird%", "%one%%admins%", "no placeholder", "100%", "*%one%"))
+
+# Each pattern with texts that it finds and that it does not.
+REGEXES = {
+    r"^cur+l\s": ("curl x", "curr", "CURL x", "\ncurl x"),
+    r"[ab]{2,3}$": ("xab", "xAB", "ab\n", "abc"),
+    r"\bK\d+\b": ("K1", "x K22 y", "k1", "\u212a1"),
+    r"a.b": ("a\nb", "a-b", "A-B", "ab"),
+    r"(?:/tmp|\\Temp)\\?": ("/tmp/x", "C:\\Temp\\x", "/TMP"),
+    r"ſ|ß": ("s", "ſ", "S", "ß", "SS"),
+    r"'\"#\{\}": ("'\"#{}", "'\"#"),
+    r"^$": ("", "\n", "x"),
+}
+regexes = st.sampled_from(tuple(REGEXES))
+
+ADDRESSES = ("10.1.2.3", "192.168.1.7", "192.168.1.300", "fe80::1", "fe80::1%eth0", "::1", "::ffff:10.0.0.1", "11.0.0.1", "10")
+MOMENTS = (
+    *("2024-02-29T23:59:30Z", "2024-01-01T03:05:07+05:00", "2024-12-30 12:30:00", "1970-01-01", "24:00", "2023-07-09T07:07"),
+    *(0, 1_709_251_170, 1_709_251_170_000, 1_709_251_170_123_456, 1_709_251_170.5, "1709251170", -1, 10**30),
+)
+
+# Chains of modifiers with the kind of value they take. ``all`` and ``neq`` are added to any of them.
+CHAINS = {
+    "mixed": ("", "", "", ""),
+    "wild": (
+        *("", "", "contains", "contains", "startswith", "endswith", "startswith|endswith", "cased", "contains|cased"),
+        *("cased|contains", "cased|startswith", "endswith|cased"),
+    ),
+    "dash": ("windash", "windash|contains", "contains|windash", "windash|startswith", "endswith|windash", "windash|contains|cased"),
+    "encoded": (
+        *("base64", "base64|contains", "base64offset|contains", "wide|base64offset|contains", "wide|base64", "wide"),
+        *("utf16le|base64offset|contains", "utf16be|base64|contains", "utf16be|contains", "base64|base64", "base64offset"),
+    ),
+    "regex": ("re", "re", "re|i", "re|m", "re|s", "re|i|m|s", "re|contains", "re|ignorecase|dotall"),
+    "network": ("cidr",),
+    "exists": ("exists",),
+    "number": ("lt", "lte", "gt", "gte"),
+    "time": (
+        *("minute", "hour", "day", "week", "month", "year", "hour|gte", "minute|lt", "week|lte", "year|gt", "day|gte", "month|lt"),
+    ),
+    "field": ("fieldref", "fieldref|startswith", "fieldref|endswith", "fieldref|contains"),
+    "placeholder": ("expand", "contains|expand", "expand|endswith"),
+}
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "mixed": st.one_of(wild_text, numbers, st.booleans(), st.none()),
+    "wild": wild_text,
+    "dash": dash_text,
+    "encoded": ascii_text,
+    "regex": regexes,
+    "network": networks,
+    "exists": st.booleans(),
+    "number": numbers,
+    "time": time_numbers,
+    "field": field_text,
+    "placeholder": placeholder_text,
+}
+KEYWORD_KINDS = ("wild", "wild", "dash", "encoded", "regex", "placeholder")
+
+
+@dataclass(frozen=True)
+class Clue:
+    """What a detection item was made of: a field (``None`` for keywords), the kind of values, the values."""
+
+    field: str | None
+    kind: str
+    chain: str
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A rule as YAML, and events near it."""
+
+    rule: str
+    events: tuple[dict[str, Any], ...]
+
+
+# -- rules -------------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def items(draw: Draw, field: str | None, clues: list[Clue]) -> tuple[str, Any]:
+    """Draw a key with its modifiers, and its value or values."""
+    kind = draw(st.sampled_from(tuple(CHAINS) if field is not None else KEYWORD_KINDS))
+    chain = draw(st.sampled_from(CHAINS[kind]))
+    single = kind == "exists" or draw(st.booleans())
+    values = [draw(VALUES[kind]) for _ in range(1 if single else draw(st.integers(1, 3)))]
+    clues.append(Clue(field, kind, chain, tuple(values)))
+    extra = [] if kind == "exists" else draw(st.sampled_from(([], [], [], ["all"], ["neq"], ["all", "neq"])))
+    parts = [chain] if chain else []
+    # A list modifier may stand before or behind the others; ``re`` and ``cidr`` must come first.
+    front = kind not in ("regex", "network") and draw(st.booleans())
+    modifiers = [*extra, *parts] if front else [*parts, *extra]
+    return "|".join([field or "", *modifiers]), values[0] if single else values
+
+
+@st.composite
+def maps(draw: Draw, clues: list[Clue]) -> dict[str, Any]:
+    """Draw a detection that is a map: all of its items must hold."""
+    found: dict[str, Any] = {}
+    for _ in range(draw(st.integers(1, 3))):
+        field = draw(st.one_of(field_text, field_text, field_text, st.none()))
+        key, value = draw(items(field, clues))
+        found.setdefault(key, value)
+    return found
+
+
+@st.composite
+def detections(draw: Draw, clues: list[Clue]) -> Any:
+    """Draw a detection: a map, a list of maps, keywords, or a list of both."""
+    shape = draw(st.sampled_from(("map", "map", "map", "maps", "keywords", "keyword", "mixed")))
+    keywords = st.one_of(wild_text, integers) if shape != "mixed" else wild_text
+    if shape == "map":
+        return draw(maps(clues))
+    if shape == "keyword":
+        keyword = draw(keywords)
+        clues.append(Clue(None, "wild", "", (keyword,)))
+        return keyword
+    found = []
+    for _ in range(draw(st.integers(1, 3))):
+        if shape == "maps" or (shape == "mixed" and draw(st.booleans())):
+            found.append(draw(maps(clues)))
+        else:
+            found.append(draw(keywords))
+            clues.append(Clue(None, "wild", "", (found[-1],)))
+    return found
+
+
+@st.composite
+def conditions(draw: Draw, names: list[str], depth: int = 3) -> str:
+    """Draw a condition over *names* in which no selector is empty."""
+    selectors = [f"{word} of {pattern}" for pattern in PATTERNS if _chosen(pattern, names) for word in ("1", "any", "all")]
+    choices = ["name"] * 2 + ["selector"] * bool(selectors) + ["not", "and", "or", "group"] * (depth > 0)
+    match draw(st.sampled_from(choices)):
+        case "name":
+            return draw(st.sampled_from(names))
+        case "selector":
+            return draw(st.sampled_from(selectors))
+        case "not":
+            return "not " + draw(conditions(names, depth - 1))
+        case "group":
+            return f"({draw(conditions(names, depth - 1))})"
+        case word:
+            return f"{draw(conditions(names, depth - 1))} {word} {draw(conditions(names, depth - 1))}"
+
+
+def _chosen(pattern: str, names: list[str]) -> bool:
+    """Return whether one of the patterns above names any of *names*; a leading underscore must be asked for."""
+    tests = {
+        "selection*": lambda name: name.startswith("selection"),
+        "sel*": lambda name: name.startswith("sel"),
+        "*": lambda name: not name.startswith("_"),
+        "them": lambda name: not name.startswith("_"),
+        "*_*": lambda name: "_" in name[1:],
+        "f*r": lambda name: name == "filter",
+        "_h*": lambda name: name == "_hidden",
+    }
+    return any(map(tests[pattern], names))
+
+
+@st.composite
+def rule_dicts(draw: Draw, clues: list[Clue]) -> dict[str, Any]:
+    """Draw a rule as a mapping, and leave in *clues* what its detections look for."""
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True))
+    detection: dict[str, Any] = {name: draw(detections(clues)) for name in names}
+    listed = draw(st.integers(0, 5)) == 0
+    if listed:
+        detection["condition"] = [draw(conditions(names, 1)) for _ in range(draw(st.integers(1, 3)))]
+    else:
+        detection["condition"] = draw(conditions(names))
+    return {"title": "Generated", "logsource": {"product": "linux"}, "detection": detection}
+
+
+# -- events ------------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def values_near(draw: Draw, clue: Clue) -> Any:
+    """Draw an event's value that is close to what *clue* looks for."""
+    value = draw(st.sampled_from(clue.values))
+    match clue.kind:
+        case "regex":
+            return draw(st.sampled_from(REGEXES[value]))
+        case "network":
+            return draw(st.sampled_from(ADDRESSES))
+        case "time":
+            return draw(st.sampled_from(MOMENTS))
+        case "exists" | "field":
+            return draw(st.one_of(plain_text, numbers, st.none()))
+        case "encoded":
+            return draw(encodings(clue.chain, value))
+        case "placeholder":
+            return draw(st.sampled_from(("root", "admin", "ADMIN", "xKy", "k7", "C:\\x", "abc", value)))
+    if not isinstance(value, str):
+        return draw(numbers_near(value))
+    return draw(mutations(draw(texts_near(value, dashes=clue.kind == "dash"))))
+
+
+@st.composite
+def texts_near(draw: Draw, pattern: str, dashes: bool) -> str:
+    """Draw a text that fits *pattern* mostly: wildcards filled in, dashes exchanged."""
+    text = ""
+    position = 0
+    while position < len(pattern):
+        character = pattern[position]
+        if character == "\\" and pattern[position + 1 : position + 2] in ("\\", "*", "?"):
+            position += 1
+            text += pattern[position]
+        elif character == "*":
+            text += draw(st.sampled_from(("", "", "zz", "\n", "*", "-")))
+        elif character == "?":
+            text += draw(st.sampled_from(("q", "?", "\n", "İ", "")))
+        elif dashes and character in "-/–—―":
+            text += draw(st.sampled_from("-/–—―"))
+        else:
+            text += character
+        position += 1
+    return text
+
+
+@st.composite
+def mutations(draw: Draw, text: str) -> str:
+    """Draw *text* as it is, or changed in one way."""
+    match draw(st.sampled_from(("same", "same", "same", "upper", "lower", "swap", "before", "behind", "around", "cut"))):
+        case "upper":
+            return text.upper()
+        case "lower":
+            return text.lower()
+        case "swap":
+            return text.swapcase()
+        case "before":
+            return draw(plain_text) + text
+        case "behind":
+            return text + draw(plain_text)
+        case "around":
+            return draw(plain_text) + text + draw(plain_text)
+        case "cut":
+            return text[draw(st.integers(0, 1)) : len(text) - draw(st.integers(0, 1))]
+    return text
+
+
+@st.composite
+def numbers_near(draw: Draw, value: Any) -> Any:
+    """Draw a form of a number, boolean or null: itself, its neighbours, its texts."""
+    if value is None or isinstance(value, bool):
+        return draw(st.sampled_from((value, not value, str(value), str(value).lower(), None, "", 0, 1, "null")))
+    forms = (value, value, value + 1, value - 1, float(value), str(value), f"{value}.0", f"0{value}", f" {value}", f"{value}e0")
+    return draw(st.sampled_from((*forms, str(float(value)), f"+{value}", f"x{value}", True, None, float("nan"))))
+
+
+@st.composite
+def encodings(draw: Draw, chain: str, value: str) -> str:
+    """Draw text that holds *value* encoded as *chain* says, at any offset."""
+    data = value.encode()
+    for modifier in chain.split("|"):
+        match modifier:
+            case "wide" | "utf16le":
+                data = data.decode().encode("utf-16-le")
+            case "utf16be":
+                data = data.decode().encode("utf-16-be")
+            case "base64":
+                data = base64.b64encode(data)
+            case "base64offset":
+                around = st.sampled_from((b"", b"x", b"xy", b"xyz"))
+                data = base64.b64encode(draw(around) + data + draw(around))
+    return draw(mutations(data.decode()))
+
+
+@st.composite
+def events(draw: Draw, clues: list[Clue]) -> dict[str, Any]:
+    """Draw an event that holds values near those which *clues* look for, most of the time."""
+    event: dict[str, Any] = {}
+    for clue in clues:
+        if draw(st.integers(0, 9)) == 0:
+            continue
+        value = draw(shapes(draw(values_near(clue))))
+        if clue.kind == "field" and draw(st.booleans()):
+            _place(event, clue.values[0], draw(mutations(str(value))), draw(st.integers(0, 3)))
+        field = clue.field or draw(st.sampled_from(("message", "log.line", "CommandLine")))
+        _place(event, field, value, draw(st.integers(0, 3)))
+    if draw(st.integers(0, 5)) == 0:
+        event[draw(st.sampled_from(FIELDS))] = draw(st.one_of(plain_text, st.none(), numbers, st.booleans()))
+    return event
+
+
+@st.composite
+def shapes(draw: Draw, value: Any) -> Any:
+    """Draw *value* alone, in a list, or within a map."""
+    match draw(st.sampled_from(("alone",) * 8 + ("list", "several", "nested list", "map", "empty list", "null"))):
+        case "list":
+            return [value]
+        case "several":
+            return [draw(plain_text), value, draw(st.one_of(st.none(), numbers, st.booleans()))]
+        case "nested list":
+            return [[value], []]
+        case "map":
+            return {"inner": value}
+        case "empty list":
+            return []
+        case "null":
+            return None
+    return value
+
+
+def _place(event: dict[str, Any], field: str, value: Any, way: int) -> None:
+    """Put *value* under *field*: as a literal key, or along its dotted path, through a list of maps as well."""
+    first, _, rest = field.partition(".")
+    if not rest or way == 0:
+        event.setdefault(field, value)
+        return
+    inner: dict[str, Any] = {}
+    _place(inner, rest, value, way)
+    if isinstance(event.get(first), list) and way == 3:
+        event[first].append(inner)
+    elif isinstance(event.get(first), dict):
+        _place(event[first], rest, value, way)
+    else:
+        event.setdefault(first, [{"other": 1}, inner] if way == 3 else inner)
+
+
+@st.composite
+def cases(draw: Draw, number_of_events: int = 4) -> Case:
+    """Draw a rule and events near it."""
+    clues: list[Clue] = []
+    rule = draw(rule_dicts(clues))
+    return Case(dump(rule), tuple(draw(events(clues)) for _ in range(number_of_events)))
+
+
+def dump(rule: dict[str, Any]) -> str:
+    """Return *rule* as YAML that reads back as itself."""
+    return yaml.dump(rule, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), allow_unicode=True, sort_keys=False)
+
+
+def show(event: dict[str, Any]) -> str:
+    """Return *event* on one line of ASCII."""
+    return json.dumps(event, sort_keys=True)

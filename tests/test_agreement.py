@@ -1,0 +1,56 @@
+"""Every form of a rule, the matcher and an independent reading of the rule give the same verdict on any event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import given, note
+from hypothesis import strategies as st
+
+from sigma.pyeval import compile_expression, parse_rules
+from sigma.pyeval.codegen import emit_linked, emit_standalone
+
+from .reference import Reference
+from .strategies import PLACEHOLDERS, Case, cases, show
+
+Match = Callable[[dict[str, Any]], list[dict[str, Any]]]
+
+
+def execute(text: str) -> Match:
+    """Return the ``match`` of a module's text, run in a namespace of its own."""
+    namespace: dict[str, Any] = {"__name__": "rules_under_test"}
+    exec(compile(text, "<module>", "exec"), namespace)
+    match: Match = namespace["match"]
+    return match
+
+
+def verdicts(case: Case) -> list[dict[str, bool]]:
+    """Return for each event what each form of the rule says."""
+    ruleset = parse_rules(case.rule, placeholders=PLACEHOLDERS)
+    (rule,) = ruleset.rules
+    note(f"rule:\n{case.rule}\nexpression: {rule.expression}")
+    predicate = compile_expression(rule.expression)
+    standalone = execute(emit_standalone(ruleset.rules))
+    linked = execute(emit_linked(ruleset.rules))
+    reference = Reference(case.rule, PLACEHOLDERS)
+    return [
+        {
+            "reference": reference.matches(event),
+            "expression": predicate(event),
+            "scan": bool(ruleset.scan(event)),
+            "match": bool(ruleset.match(event)),
+            "standalone": bool(standalone(event)),
+            "linked": bool(linked(event)),
+        }
+        for event in case.events
+    ]
+
+
+class TestAgreement:
+    seen: dict[bool, int]
+
+    @given(case=cases())
+    def test_all_forms_agree_with_the_reference(self, case: Case) -> None:
+        for event, verdict in zip(case.events, verdicts(case), strict=True):
+            assert len(set(verdict.values())) == 1, f"{verdict}\nevent: {show(event)}\nrule:\n{case.rule}"
