@@ -48,6 +48,20 @@ if __name__ == "__main__":
     raise SystemExit(run(match))
 '''
 
+_LINKED_END = '''\
+_LINKED = LinkedRules(__name__, SEMANTICS_VERSION, _RULES)
+RULES = _LINKED.records
+
+
+def match(event):
+    """Return the table rows of the rules that match *event*, a mapping, in rule order; never raises."""
+    return _LINKED.match(event)
+
+
+if __name__ == "__main__":
+    raise SystemExit(_LINKED.main())
+'''
+
 
 def rule_record(rule: Rule) -> dict[str, Any]:
     """Return a rule as a dict of JSON types: what formats and reports say of it, ``expression`` left out."""
@@ -67,6 +81,12 @@ def rule_record(rule: Rule) -> dict[str, Any]:
         "source_hash": rule.source_hash,
     }
     return {key: value for key, value in record.items() if value is not None and value != []}
+
+
+def json_record(rule: Rule) -> dict[str, Any]:
+    """Return a rule as a dict of JSON types that is enough to run it: its record, ``expression`` and any ``scope``."""
+    record = rule_record(rule) | {"expression": rule.expression}
+    return record | ({"scope": rule.scope} if rule.scope is not None else {})
 
 
 def rules_hash(rules: Iterable[Rule]) -> str:
@@ -102,8 +122,9 @@ def emit_standalone(rules: Sequence[Rule]) -> str:
     table = [f"    ({_table_row(rule)}, _rule_{number:04d}),\n" for number, rule in enumerate(rules, 1)]
     return "\n\n".join(
         [
-            _header("A standalone set of Sigma rules: standard library only.", rules),
+            _docstring_of_module("A standalone set of Sigma rules: standard library only.", rules),
             "\n".join(imports) + "\n",
+            _constants(rules),
             *runtime,
             *functions,
             "_RULES = (\n" + "".join(table) + ")\n",
@@ -114,31 +135,35 @@ def emit_standalone(rules: Sequence[Rule]) -> str:
 
 def emit_linked(rules: Sequence[Rule]) -> str:
     """Return a module with the same ``match(event)`` and program that runs on the installed ``sigma.pyeval``."""
-    rows = [f"    ({_table_row(rule)}, {literal(rule.expression)}, {literal(rule.scope)}),\n" for rule in rules]
-    return (
-        _header("A set of Sigma rules that runs on the installed sigma.pyeval.", rules)
-        + "\nfrom sigma.pyeval.linked import LinkedRules\n\n"
-        + "_LINKED = LinkedRules(\n    __name__,\n    SEMANTICS_VERSION,\n    (\n"
-        + "".join("    " + row for row in rows)
-        + "    ),\n)\n"
-        + "RULES = _LINKED.records\n\n\n"
-        + "def match(event):\n"
-        + '    """Return the table rows of the rules that match *event*, a mapping, in rule order."""\n'
-        + "    return _LINKED.match(event)\n\n\n"
-        + 'if __name__ == "__main__":\n    raise SystemExit(_LINKED.main())\n'
+    table = [f"    ({_table_row(rule)}, {literal(rule.expression)}, {literal(rule.scope)}),\n" for rule in rules]
+    return "\n\n".join(
+        [
+            _docstring_of_module("A set of Sigma rules that runs on the installed sigma.pyeval.", rules),
+            "from sigma.pyeval.linked import LinkedRules\n",
+            _constants(rules),
+            "_RULES = (\n" + "".join(table) + ")\n",
+            _LINKED_END,
+        ]
     )
 
 
 def _table_row(rule: Rule) -> str:
-    return literal(rule_record(rule))
+    """Return the rule's record as a dict display, a line a key."""
+    lines = (f"        {literal(key)}: {literal(value)},\n" for key, value in rule_record(rule).items())
+    return "{\n" + "".join(lines) + "    }"
 
 
-def _header(summary: str, rules: Sequence[Rule]) -> str:
+def _docstring_of_module(summary: str, rules: Sequence[Rule]) -> str:
     return (
         f'"""{summary}\n\n'
         f"Made by pySigma-backend-pyeval {__version__} from {len(rules)} rules; their authors and licences stand in the table.\n"
         "Import it and call match(event), or run it: JSON lines on standard input, matches as JSON lines on standard output.\n"
-        '"""\n\n'
+        '"""\n'
+    )
+
+
+def _constants(rules: Sequence[Rule]) -> str:
+    return (
         f"GENERATOR = {literal(f'pySigma-backend-pyeval {__version__}')}\n"
         f"SEMANTICS_VERSION = {literal(SEMANTICS_VERSION)}\n"
         f"RULES_SHA256 = {literal(rules_hash(rules))}\n"
@@ -155,7 +180,9 @@ def _docstring(rule: Rule) -> str:
         lines.append(f"author: {rule.author}")
     # Adjacent literals are one docstring; each line is written by the literal writer, so none can end it early.
     parts = [literal(line + ("\n" if number < len(lines) else "")) for number, line in enumerate(lines, 1)]
-    return "".join(f"    {part}{' ' + chr(92) if number < len(parts) else ''}\n" for number, part in enumerate(parts, 1))
+    return "".join(
+        f"    {part}{' ' + chr(92) if number < len(parts) else ''}\n" for number, part in enumerate(parts, 1)
+    )
 
 
 def _matchers_called(rule: Rule) -> set[str]:
@@ -168,22 +195,32 @@ def _read(name: str) -> str:
 
 
 def _merged(sources: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return the import lines of all *sources*, once each and sorted, and each source's text without its imports.
+    """Return the import lines of all *sources*, merged and sorted, and each source's text without them.
 
     Relative imports are dropped: what they name stands in the same file. ``from __future__`` comes first.
     """
-    imports: dict[str, None] = {}
+    modules: set[str] = set()
+    names: dict[str, set[str]] = {}
     bodies: list[str] = []
     for source in sources:
         lines = source.splitlines()
         for node in ast.parse(source).body:
-            is_import = isinstance(node, (ast.Import, ast.ImportFrom))
-            is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.lineno == 1
-            if is_import and not (isinstance(node, ast.ImportFrom) and node.level):
-                imports[ast.unparse(node)] = None
-            if is_import or is_docstring:
-                end = node.end_lineno or node.lineno
-                lines[node.lineno - 1 : end] = [""] * (end - node.lineno + 1)
+            match node:
+                case ast.Import():
+                    modules.update(alias.name for alias in node.names)
+                case ast.ImportFrom(module=str(module), level=0):
+                    names.setdefault(module, set()).update(alias.name for alias in node.names)
+                case ast.ImportFrom():
+                    pass
+                case ast.Expr(value=ast.Constant(), lineno=1):  # the file's docstring
+                    pass
+                case _:
+                    continue
+            end = node.end_lineno or node.lineno
+            lines[node.lineno - 1 : end] = [""] * (end - node.lineno + 1)
         bodies.append(re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)).strip("\n") + "\n")
-    future = [line for line in imports if line.startswith("from __future__")]
-    return future + sorted(set(imports) - set(future)), bodies
+    future = names.pop("__future__", set())
+    imports = [f"from __future__ import {', '.join(sorted(future))}"] if future else []
+    imports += [f"import {module}" for module in sorted(modules)]
+    imports += [f"from {module} import {', '.join(sorted(found))}" for module, found in sorted(names.items())]
+    return imports, bodies

@@ -7,7 +7,13 @@ from datetime import date, time
 from typing import Any
 
 _SCALARS = (str, int, float, bytes, bytearray, date, time)
-_KINDS: tuple[tuple[type, type], ...] = ((dict, dict), (list, list), (tuple, list), (set, list), (frozenset, list))
+_KINDS: tuple[tuple[type, type], ...] = (
+    (dict, dict),
+    (list, list),
+    (tuple, list),
+    (set, list),
+    (frozenset, list),
+)
 
 
 def plain_event(event: object) -> dict[str, Any]:
@@ -34,7 +40,8 @@ def plain_event(event: object) -> dict[str, Any]:
 def _items(source: object) -> list[tuple[Any, object]]:
     kind = type(source)
     if issubclass(kind, dict):
-        return [(key, value) for key, value in dict.items(source) if issubclass(type(key), str)]  # type: ignore[arg-type]
+        pairs: Any = dict.items(source)  # type: ignore[arg-type] - issubclass tells mypy nothing
+        return [(key, value) for key, value in pairs if issubclass(type(key), str)]
     if issubclass(kind, (list, tuple, set, frozenset)):
         base = next(base for base, _ in _KINDS if issubclass(kind, base))
         return [("", value) for value in base.__iter__(source)]  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ import inspect
 import linecache
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from .matchers import MATCHERS
@@ -87,7 +87,7 @@ def _literal(node: ast.expr) -> object:
         return tuple(_literal(element) for element in node.elts)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
         number = node.operand.value
-        if type(number) in (int, float):
+        if isinstance(number, (int, float)) and not isinstance(number, bool):
             return -number
     if isinstance(node, ast.Constant):
         return node.value
@@ -163,7 +163,7 @@ _CHECKS: dict[str, Callable[[object], None]] = {
 _SCALAR_MATCHERS = ("equals", "equals_any", "equals_all")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _signature(name: str) -> tuple[int, list[tuple[str, Callable[[object], None]]]]:
     """Return how many arguments a matcher needs behind the event, and each parameter with its check."""
     parameters = list(inspect.signature(MATCHERS[name]).parameters.values())[1:]

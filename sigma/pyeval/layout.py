@@ -64,7 +64,9 @@ def _call_lines(node: ast.expr, width: int) -> list[str]:
 def _needs_parentheses(operand: ast.expr, parent: ast.expr) -> bool:
     if not isinstance(operand, ast.BoolOp):
         return False
-    return isinstance(parent, ast.UnaryOp) or (isinstance(parent, ast.BoolOp) and type(parent.op) is not type(operand.op))
+    return isinstance(parent, ast.UnaryOp) or (
+        isinstance(parent, ast.BoolOp) and type(parent.op) is not type(operand.op)
+    )
 
 
 def _emit(node: ast.expr) -> str:

@@ -54,7 +54,8 @@ class LinkedRules:
 
 
 def _rule(record: dict[str, Any], expression: str, scope: str | None) -> Rule:
-    known = dict(record)
-    lists = {key: tuple(known.pop(key, ())) for key in ("tags", "references", "falsepositives", "fields")}
-    logsource = LogSource(**known.pop("logsource", {}))
-    return Rule(expression=expression, scope=scope, logsource=logsource, **lists, **known)
+    known: dict[str, Any] = dict(record)
+    for key in ("tags", "references", "falsepositives", "fields"):
+        known[key] = tuple(known.get(key, ()))
+    known["logsource"] = LogSource(**known.get("logsource", {}))
+    return Rule(expression=expression, scope=scope, **{"id": None, **known})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -112,15 +113,14 @@ def _pipeline(spec: PipelineSpec) -> ProcessingPipeline:
 
 
 def _named_pipeline(name: str) -> ProcessingPipeline:
-    from sigma.pipelines import linux_eval
     from sigma.plugins import InstalledSigmaPlugins
 
-    own = linux_eval.pipelines.get(name)
-    if own is not None:
-        return own()
-    resolved: ProcessingPipeline = (
-        InstalledSigmaPlugins.autodiscover().get_pipeline_resolver().resolve_pipeline(name)
-    )
+    from sigma.pipelines import linux_eval
+
+    if name in linux_eval.pipelines:
+        own: ProcessingPipeline = linux_eval.pipelines[name]()
+        return own
+    resolved: ProcessingPipeline = InstalledSigmaPlugins.autodiscover().get_pipeline_resolver().resolve_pipeline(name)
     return resolved
 
 
@@ -130,7 +130,9 @@ def _placeholder_pipeline(placeholders: Placeholders) -> ProcessingPipeline:
 
     return ProcessingPipeline(
         items=[ProcessingItem(ValueListPlaceholderTransformation(), identifier="pyeval_placeholders")],
-        vars={name: list(value) if isinstance(value, (list, tuple)) else [value] for name, value in placeholders.items()},
+        vars={
+            name: list(value) if isinstance(value, (list, tuple)) else [value] for name, value in placeholders.items()
+        },
     )
 
 
@@ -185,7 +187,7 @@ class _Loader:
 
         place = None if path is None else str(path)
         try:
-            documents = list(yaml.load_all(text, Loader=SigmaYAMLLoader))  # noqa: S506 - a safe loader
+            documents = list(yaml.load_all(text, Loader=SigmaYAMLLoader))
         except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
             self.report(RuleError(_yaml_reason(error), "correct the YAML", path=place))
             return
@@ -215,21 +217,22 @@ class _Loader:
             self.report(RuleError(reason, "compare it with the Sigma specification", title=_text(title), path=place))
             return
         rules: list[Parsed] = [*collection.rules, *collection.filters]
-        own_errors = {id(error) for rule in rules for error in rule.errors}
-        for error in collection.errors:
-            if id(error) not in own_errors:
-                self.report(RuleError(_words(error), "", path=place))
+        of_rules = {id(problem) for rule in rules for problem in rule.errors}
+        for problem in collection.errors:
+            if id(problem) not in of_rules:
+                self.report(RuleError(_words(problem), "", path=place))
         for rule in rules:
-            for error in rule.errors:
-                self.report(RuleError(_words(error), "", _text(rule.title), _text(rule.id), place))
+            for problem in rule.errors:
+                self.report(RuleError(_words(problem), "", _text(rule.title), _text(rule.id), place))
             if not rule.errors:
                 self._parsed.append(rule)
 
     def ruleset(self) -> Ruleset:
         """Apply the filters, select, convert every rule; return the result."""
-        from sigma.backends.pyeval import PyEvalBackend
         from sigma.collection import SigmaCollection
         from sigma.exceptions import SigmaError
+
+        from sigma.backends.pyeval import PyEvalBackend
 
         backend = PyEvalBackend(self._pipeline)
         rules: list[Rule] = []
@@ -258,11 +261,9 @@ def _collection(documents: list[dict[str, Any]], path: Path | None) -> SigmaColl
     if path is not None:
         options["source"] = SigmaRuleLocation(path)
     try:  # pySigma 2: its default policy compiles regular expressions with RE2, the product runs Python's
-        from sigma.policy.profiles import TrustedPolicy
-
-        options["policy"] = TrustedPolicy
-    except ImportError:
-        pass
+        options["policy"] = importlib.import_module("sigma.policy.profiles").TrustedPolicy
+    except ModuleNotFoundError:
+        pass  # pySigma 1 knows no policies and always uses Python's
     return SigmaCollection.from_dicts(documents, **options)
 
 

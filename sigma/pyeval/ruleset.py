@@ -48,4 +48,3 @@ class Ruleset:
     @cached_property
     def _predicates(self) -> tuple[Predicate, ...]:
         return tuple(compile_expression(rule.expression, f"rule {rule.id}: {rule.title}") for rule in self.rules)
-

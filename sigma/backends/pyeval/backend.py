@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from sigma.conditions import (
     ConditionAND,
     ConditionFieldEqualsValueExpression,
-    ConditionItem,
     ConditionNOT,
     ConditionOR,
     ConditionValueExpression,
@@ -17,7 +16,7 @@ from sigma.conditions import (
 from sigma.conversion.base import TextQueryBackend
 from sigma.conversion.state import ConversionState
 from sigma.correlations import SigmaCorrelationRule
-from sigma.exceptions import SigmaConfigurationError, SigmaError
+from sigma.exceptions import SigmaConfigurationError, SigmaError, SigmaPlaceholderError
 from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaRule
 from sigma.types import (
@@ -39,6 +38,7 @@ from sigma.pyeval.rules import Rule
 
 from .errors import RuleRefused, Unsupported
 from .formats import ORIGIN, Formats, origin
+from .modifiers import register_modifiers
 from .nodes import Call, Join, Node, Not, all_of, any_of, negation
 from .preparation import prepare_rule
 from .strings import keyword_call, string_call
@@ -60,6 +60,8 @@ _REFERENCE_MATCHERS = {
     (False, True): "endswith_field",
     (True, True): "contains_field",
 }
+register_modifiers()
+
 Callback = Callable[[SigmaRule | SigmaCorrelationRule, str | None, int, Any, Any], Any]
 
 
@@ -114,9 +116,7 @@ class PyEvalBackend(Formats, TextQueryBackend):
             return self.convert_rule(rule, "linked")
         return self.convert_correlation_rule(rule, "linked")
 
-    def _convert_prepared(
-        self, rule: SigmaRule, output_format: str | None, callback: Callback | None
-    ) -> list[Any]:
+    def _convert_prepared(self, rule: SigmaRule, output_format: str | None, callback: Callback | None) -> list[Any]:
         collect_errors, self.collect_errors = self.collect_errors, False
         try:
             return super().convert_rule(rule, output_format, callback)
@@ -138,12 +138,10 @@ class PyEvalBackend(Formats, TextQueryBackend):
         refused = RuleRefused(rule, "correlation rules are not supported yet", "convert its member rules alone")
         if not self.collect_errors:
             raise refused
-        self.errors.append((rule, refused))
+        self.errors.append((rule, refused))  # type: ignore[arg-type] - pySigma's type names plain rules only
         return []
 
-    def finish_query(
-        self, rule: SigmaRule | SigmaCorrelationRule, query: Any, state: ConversionState
-    ) -> str:
+    def finish_query(self, rule: SigmaRule | SigmaCorrelationRule, query: Any, state: ConversionState) -> str:
         """Return the verified source text of a converted condition, the rule's scope included."""
         text: str = query.emit()
         scope = self.rule_scope(state)
@@ -176,39 +174,39 @@ class PyEvalBackend(Formats, TextQueryBackend):
             raise Unsupported("a part of the condition is empty", "name detections that exist and hold items")
         return super().convert_condition(cond, state)
 
-    def convert_condition_or(self, cond: ConditionOR, state: ConversionState) -> Node:
+    def convert_condition_or(self, cond: ConditionOR, state: ConversionState) -> Any:
         """``a or b``, lists on one field grouped."""
         return any_of(self.convert_condition(argument, state) for argument in cond.args)
 
-    def convert_condition_and(self, cond: ConditionAND, state: ConversionState) -> Node:
+    def convert_condition_and(self, cond: ConditionAND, state: ConversionState) -> Any:
         """``a and b``, ``|all`` lists on one field grouped."""
         return all_of(self.convert_condition(argument, state) for argument in cond.args)
 
-    def convert_condition_not(self, cond: ConditionNOT, state: ConversionState) -> Node:
+    def convert_condition_not(self, cond: ConditionNOT, state: ConversionState) -> Any:
         """``not a``."""
         return negation(self.convert_condition(cond.args[0], state))
 
-    def convert_condition_group(self, cond: ConditionItem, state: ConversionState) -> Node:
+    def convert_condition_group(self, cond: Any, state: ConversionState) -> Any:
         """A group is its content: parentheses are written where the text needs them."""
         node: Node = self.convert_condition(cond, state)
         return node
 
     # -- values of a field ---------------------------------------------------------------------------------------------
 
-    def convert_condition_field_eq_val(
-        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
-    ) -> Any:
+    def convert_condition_field_eq_val(self, cond: ConditionFieldEqualsValueExpression, state: ConversionState) -> Any:
         """Convert ``field: value`` by the value's type, naming the field in whatever goes wrong."""
         try:
             return super().convert_condition_field_eq_val(cond, state)
         except Unsupported:
             raise
+        except SigmaPlaceholderError as error:
+            raise Unsupported(_message(error), _PLACEHOLDER_REMEDY, cond.field) from error
         except (SigmaError, NotImplementedError, TypeError) as error:
             raise Unsupported(_message(error), "", cond.field) from error
 
     def convert_condition_field_eq_expansion(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
-    ) -> Node:
+    ) -> Any:
         """Several forms of one value (``windash``, ``base64offset``): any of them."""
         assert isinstance(cond.value, SigmaExpansion)  # noqa: S101
         return any_of(
@@ -218,52 +216,52 @@ class PyEvalBackend(Formats, TextQueryBackend):
 
     def convert_condition_field_eq_val_str(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
-    ) -> Node:
+    ) -> Any:
         """Text with or without wildcards."""
         assert isinstance(cond.value, SigmaString)  # noqa: S101
         return string_call(cond.field, cond.value)
 
     def convert_condition_field_eq_val_str_case_sensitive(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
-    ) -> Node:
+    ) -> Any:
         """``cased`` text."""
         return self.convert_condition_field_eq_val_str(cond, state)
 
     def convert_condition_field_eq_val_num(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
-    ) -> Node:
+    ) -> Any:
         """A number."""
         return Call("equals", cond.field, (_number(cond.value),))
 
     def convert_condition_field_eq_val_timestamp_part(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
-    ) -> Node:
+    ) -> Any:
         """``field|hour: 3`` and its kin."""
         assert isinstance(cond.value, SigmaTimestampPart)  # noqa: S101
         return _time_call(cond.field, cond.value, "==")
 
     def convert_condition_field_eq_val_bool(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
-    ) -> Node:
+    ) -> Any:
         """A boolean, which is compared by its text."""
         return Call("equals", cond.field, (str(cond.value).lower(),))
 
     def convert_condition_field_eq_val_re(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
-    ) -> Node:
+    ) -> Any:
         """A regular expression."""
         return _regex_call("regex", cond.field, cond.value)
 
     def convert_condition_field_eq_val_cidr(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
-    ) -> Node:
+    ) -> Any:
         """An IP network."""
         assert isinstance(cond.value, SigmaCIDRExpression)  # noqa: S101
         return Call("cidr", cond.field, (str(cond.value.network),))
 
     def convert_condition_field_compare_op_val(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
-    ) -> Node:
+    ) -> Any:
         """``lt``, ``lte``, ``gt``, ``gte``, also of a part of a date."""
         assert isinstance(cond.value, SigmaCompareExpression)  # noqa: S101
         matcher, sign = _COMPARE_MATCHERS[cond.value.op]
@@ -273,7 +271,7 @@ class PyEvalBackend(Formats, TextQueryBackend):
 
     def convert_condition_field_eq_field(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
-    ) -> Node:
+    ) -> Any:
         """``fieldref``: another field of the event."""
         assert isinstance(cond.value, SigmaFieldReference)  # noqa: S101
         matcher = _REFERENCE_MATCHERS[bool(cond.value.starts_with), bool(cond.value.ends_with)]
@@ -281,20 +279,20 @@ class PyEvalBackend(Formats, TextQueryBackend):
 
     def convert_condition_field_eq_val_null(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
-    ) -> Node:
+    ) -> Any:
         """``null``."""
         return Call("is_null", cond.field)
 
     def convert_condition_field_eq_val_exists(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
-    ) -> Node:
+    ) -> Any:
         """``exists``: true or false."""
         call = Call("exists", cond.field)
         return call if cond.value else Not(call)
 
     def convert_condition_field_eq_query_expr(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
-    ) -> Node:
+    ) -> Any:
         """A query written by a pipeline is refused: it would be source text from outside."""
         raise Unsupported(*_QUERY_EXPRESSION, cond.field)
 
@@ -320,10 +318,12 @@ class PyEvalBackend(Formats, TextQueryBackend):
                 raise Unsupported(*_QUERY_EXPRESSION)
             case _:
                 raise Unsupported(
-                    f"a keyword cannot be of type {type(value).__name__}", "name the field, or write it as text"
+                    f"a keyword cannot be of type {type(value).__name__}",
+                    "name the field, or write it as text",
                 )
 
 
+_PLACEHOLDER_REMEDY = "give it values, by placeholders= or a pipeline with value_placeholders"
 _QUERY_EXPRESSION = (
     "a query expression from a pipeline",
     "use value_placeholders instead of query_expression_placeholders",
@@ -342,7 +342,7 @@ def _time_call(field: str, value: SigmaTimestampPart, sign: str) -> Call:
 def _regex_call(matcher: str, field: str | None, value: Any) -> Call:
     assert isinstance(value, SigmaRegularExpression)  # noqa: S101
     if value.contains_placeholder():
-        raise Unsupported("a placeholder in the regular expression has no value", "give placeholder values", field)
+        raise Unsupported("a placeholder in the regular expression has no value", _PLACEHOLDER_REMEDY, field)
     flags = "".join(sorted(_FLAGS[flag] for flag in value.flags))
     return Call(matcher, field, (), more=(str(value.regexp), flags) if flags else (str(value.regexp),))
 
@@ -367,4 +367,3 @@ def _refusal(rule: SigmaRule, error: SigmaError) -> RuleRefused:
     if isinstance(error, Unsupported):
         return RuleRefused(rule, error.finding, error.remedy)
     return RuleRefused(rule, _message(error), "")
-

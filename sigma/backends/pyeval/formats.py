@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from sigma.conversion.state import ConversionState
 from sigma.rule import SigmaRule
 
-from sigma.pyeval.codegen import emit_functions, emit_linked, emit_standalone, rule_record
+from sigma.pyeval.codegen import emit_functions, emit_linked, emit_standalone, json_record
 from sigma.pyeval.rules import LogSource, Rule
 
 ORIGIN = "pyeval_origin"
@@ -38,13 +38,9 @@ class Formats:
         """A list of expressions."""
         return queries
 
-    def finalize_query_json(
-        self, rule: SigmaRule, query: str, index: int, state: ConversionState
-    ) -> dict[str, Any]:
+    def finalize_query_json(self, rule: SigmaRule, query: str, index: int, state: ConversionState) -> dict[str, Any]:
         """The rule's record with its expression and, where a pipeline gave one, its scope."""
-        converted = self._converted(rule, query, state)
-        record = rule_record(converted) | {"expression": converted.expression}
-        return record | ({"scope": converted.scope} if converted.scope else {})
+        return json_record(self._converted(rule, query, state))
 
     def finalize_output_json(self, queries: list[Any]) -> list[Any]:
         """A list of records."""

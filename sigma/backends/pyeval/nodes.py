@@ -38,7 +38,7 @@ class Call:
     field: str | None
     values: tuple[str | int | float, ...] = ()
     every: bool = False
-    more: tuple[str, ...] = ()
+    more: tuple[str | int | float, ...] = ()
 
     def emit(self) -> str:
         """Return the call's source text."""
@@ -100,19 +100,24 @@ def negation(node: Node) -> Node:
 
 
 def _join(nodes: Iterable[Node], *, every: bool) -> Node:
-    # A dict keeps the order of first occurrence and drops repeated nodes.
-    grouped: dict[object, Node] = {}
+    # Dicts keep the order of first occurrence and drop repeated nodes.
+    found: dict[object, Node] = {}
+    lists: dict[object, list[str | int | float]] = {}
     for node in _flat(nodes, every=every):
         key: object = node
         if isinstance(node, Call) and _groupable(node, every=every):
             key = (node.matcher, node.field)
-            earlier = grouped.get(key)
-            if isinstance(earlier, Call):
-                values = _distinct((*earlier.values, *node.values))
-                node = replace(earlier, values=values, every=every)  # noqa: PLW2901
-        grouped[key] = node
-    operands = tuple(grouped.values())
+            lists.setdefault(key, []).extend(node.values)
+        found.setdefault(key, node)
+    operands = tuple(_with_values(node, lists[key], every) if key in lists else node for key, node in found.items())
     return operands[0] if len(operands) == 1 else Join(operands, every)
+
+
+def _with_values(node: Node, values: list[str | int | float], every: bool) -> Node:
+    assert isinstance(node, Call)  # noqa: S101 - only calls are grouped
+    # Typed keys: the text "1" and the number 1 are different values, 1 and 1.0 are not.
+    distinct = tuple({(isinstance(value, str), value): value for value in values}.values())
+    return replace(node, values=distinct, every=every and len(distinct) > 1)
 
 
 def _flat(nodes: Iterable[Node], *, every: bool) -> Iterable[Node]:
@@ -128,8 +133,3 @@ def _groupable(call: Call, *, every: bool) -> bool:
     if call.more or call.matcher not in (_LISTABLE_ALL if every else _LISTABLE):
         return False
     return len(call.values) == 1 or call.every is every
-
-
-def _distinct(values: tuple[str | int | float, ...]) -> tuple[str | int | float, ...]:
-    # Typed keys: the text "1" and the number 1 are different values, 1 and 1.0 are not.
-    return tuple({(isinstance(value, str), value): value for value in values}.values())

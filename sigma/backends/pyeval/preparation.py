@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 
 from sigma.conditions import SigmaCondition
-from sigma.rule import SigmaRule
+from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaRule
+from sigma.types import SigmaNumber
+
+from .conditions import rewrite_condition
+from .errors import Unsupported
+from .modifiers import correct_values
 
 # pySigma names the detections of an applied filter at random.
-_FILTER_NAME = re.compile(r"_filt_[a-zA-Z0-9]{10}_")
+_FILTER_NAME = re.compile(r"_filt_[a-z]{10}_")
+_LARGEST_EXACT = 2**53
 
 
 def prepare_rule(rule: SigmaRule) -> str:
-    """Correct *rule* in place and return the SHA-256, hexadecimal, of what it was."""
+    """Correct *rule* in place and return the SHA-256, hexadecimal, of what it was.
+
+    Raises:
+        SigmaError: The rule says something that has no meaning, or that pySigma has lost a part of.
+    """
     source_hash = _source_hash(rule)
-    _join_conditions(rule)
+    detections = rule.detection.detections
+    for name, detection in detections.items():
+        if _FILTER_NAME.match(name):  # pySigma 1.5 shares a filter's detections between rules; pipelines change them
+            detections[name] = copy.deepcopy(detection)
+    for detection in detections.values():
+        for item in _items(detection):
+            _correct_item(item)
+    _rewrite_conditions(rule)
     return source_hash
 
 
@@ -25,13 +44,39 @@ def _source_hash(rule: SigmaRule) -> str:
     return hashlib.sha256(_FILTER_NAME.sub("_filt_", text).encode()).hexdigest()
 
 
-def _join_conditions(rule: SigmaRule) -> None:
-    """Make a list of conditions one: the rule matches, once, if any of them holds."""
-    conditions = rule.detection.condition
-    if len(conditions) < 2:
-        return
-    for condition in rule.detection.parsed_condition:
-        condition.parse(postprocess=False)  # each must stand on its own before parentheses are put around it
-    joined = " or ".join(f"({condition})" for condition in conditions)
-    rule.detection.condition = [joined]
-    rule.detection.parsed_condition = [SigmaCondition(joined, rule.detection, rule.detection.source)]
+def _items(detection: SigmaDetection) -> Iterator[SigmaDetectionItem]:
+    pending: list[SigmaDetection | SigmaDetectionItem] = [detection]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, SigmaDetectionItem):
+            yield part
+        else:
+            pending.extend(part.detection_items)
+
+
+def _correct_item(item: SigmaDetectionItem) -> None:
+    if not item.value:
+        raise Unsupported("an empty list of values", "write null where the field shall be absent", item.field)
+    for value in item.original_value or ():
+        number = value.number if isinstance(value, SigmaNumber) else 0
+        if isinstance(number, float) and abs(number) > _LARGEST_EXACT:
+            raise Unsupported(f"the number {number:.0f} cannot be held exactly", "write it as quoted text", item.field)
+    correct_values(item)
+
+
+def _rewrite_conditions(rule: SigmaRule) -> None:
+    """Check and rewrite the conditions; a list of them becomes one, as the rule matches, once, if any holds."""
+    detection = rule.detection
+    rewritten: list[str] = []
+    renamed: dict[str, str] = {}
+    for condition in detection.condition:
+        if not isinstance(condition, str):
+            raise Unsupported(f"the condition is {type(condition).__name__}, not text", "write it as text")
+        text, renamed = rewrite_condition(condition, detection.detections)
+        # Each must stand on its own before parentheses are put around it.
+        SigmaCondition(text, detection, detection.source).parse(postprocess=False)
+        rewritten.append(text)
+    detection.detections = {renamed.get(name, name): value for name, value in detection.detections.items()}
+    joined = rewritten[0] if len(rewritten) == 1 else " or ".join(f"({text})" for text in rewritten)
+    detection.condition = [joined]
+    detection.parsed_condition = [SigmaCondition(joined, detection, detection.source)]

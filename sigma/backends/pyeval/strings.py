@@ -5,6 +5,7 @@ from __future__ import annotations
 from sigma.exceptions import SigmaPlaceholderError
 from sigma.types import Placeholder, SigmaCasedString, SigmaString, SpecialChars
 
+from .modifiers import AnchoredCasedKeyword, AnchoredKeyword
 from .nodes import Call
 
 _MANY = SpecialChars.WILDCARD_MULTI
@@ -32,9 +33,12 @@ def string_call(field: str, string: SigmaString) -> Call:
 
 
 def keyword_call(string: SigmaString) -> Call:
-    """Return the call for a keyword, which is searched anywhere in a value: wildcards at its ends say nothing more."""
+    """Return the call for a keyword, which is searched anywhere in a value unless a modifier anchors it."""
     cased = "_cased" if isinstance(string, SigmaCasedString) else ""
     parts = string_parts(string)
+    if isinstance(string, (AnchoredKeyword, AnchoredCasedKeyword)):
+        return Call("keyword_whole" + cased, None, (emit_glob(parts),))
+    # Wildcards at the ends say nothing more than "anywhere".
     while parts and parts[0] is _MANY:
         del parts[0]
     while parts and parts[-1] is _MANY:

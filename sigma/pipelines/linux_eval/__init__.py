@@ -1,1 +1,3 @@
-pipelines = {}
+"""Placeholder."""
+
+pipelines: dict = {}

@@ -53,6 +53,18 @@ def keyword_wildcard_cased(event: Event, glob: str) -> bool:
     return any(pattern.fullmatch(text) for text in _texts_of(event))
 
 
+def keyword_whole(event: Event, glob: str) -> bool:
+    """A keyword with ``|startswith`` or ``|endswith``: some value as a whole fits the pattern, ignoring case."""
+    pattern = compile_glob(glob.lower())
+    return any(pattern.fullmatch(text) for text in _folded_texts_of(event))
+
+
+def keyword_whole_cased(event: Event, glob: str) -> bool:
+    """``keyword_whole`` with ``|cased``: case included."""
+    pattern = compile_glob(glob)
+    return any(pattern.fullmatch(text) for text in _texts_of(event))
+
+
 @lru_cache(maxsize=65_536)
 def _compile_inner_glob(glob: str) -> re.Pattern[str]:
     # A backslash at the end is a literal one; doubled, it stays one before the wildcard added behind it.

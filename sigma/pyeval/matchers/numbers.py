@@ -76,7 +76,7 @@ def _moment(value: object) -> datetime | None:
     if isinstance(value, datetime):
         return value
     if type(value) is date:
-        return datetime(value.year, value.month, value.day)  # noqa: DTZ001 - a bare date has no zone
+        return datetime(value.year, value.month, value.day)
     number = number_of(value)
     if number is not None:
         return _from_epoch(number)

@@ -72,7 +72,7 @@ def leaves(event: Event) -> list[object]:
     return found
 
 
-def text_of(value: object) -> str | None:  # noqa: PLR0911 - one row per type
+def text_of(value: object) -> str | None:
     """Return the text that *value* is compared by, or ``None`` where it has none.
 
     Text is itself, a boolean is ``true`` or ``false``, a number its shortest decimal form, bytes are UTF-8 text,
@@ -88,10 +88,11 @@ def text_of(value: object) -> str | None:  # noqa: PLR0911 - one row per type
         return float.__repr__(value)
     if isinstance(value, (bytes, bytearray)):
         return bytes(value).decode("utf-8", "replace")
-    for kind in (datetime, date, time):
-        if isinstance(value, kind):
-            return kind.isoformat(value)
-    return None
+    if isinstance(value, datetime):
+        return datetime.isoformat(value)
+    if isinstance(value, date):
+        return date.isoformat(value)
+    return time.isoformat(value) if isinstance(value, time) else None
 
 
 def texts(event: Event, field: str) -> tuple[str, ...]:

@@ -1,0 +1,156 @@
+"""Modifiers that pySigma lacks or gets wrong on some version, as the Sigma specification 2.1 means them.
+
+A rule reaches the backend with its values already modified; what was written is still on its detection items, so the
+values are made again there, before any pipeline sees the rule.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterator
+from typing import Any
+
+from sigma.exceptions import SigmaValueError
+from sigma.modifiers import (
+    SigmaBase64Modifier,
+    SigmaBase64OffsetModifier,
+    SigmaContainsModifier,
+    SigmaEndswithModifier,
+    SigmaModifier,
+    SigmaRegularExpressionModifier,
+    SigmaStartswithModifier,
+    SigmaUTF16Modifier,
+    SigmaWideModifier,
+    SigmaWindowsDashModifier,
+    modifier_mapping,
+    reverse_modifier_mapping,
+)
+from sigma.rule import SigmaDetectionItem
+from sigma.types import Placeholder, SigmaCasedString, SigmaExpansion, SigmaString, SigmaType
+
+from .errors import Unsupported
+
+DASHES = "-/–—―"
+"""Hyphen, slash, en dash, em dash and horizontal bar: the specification's permutations of ``windash``."""
+MOST_DASHES = 3
+"""A value with more dashes than this is refused: each of them multiplies its forms by five."""
+DASH = re.compile(rf"\B[{DASHES}]\b")
+
+_BOM = "\ufeff"
+
+
+class FiveDashModifier(SigmaWindowsDashModifier):
+    """``windash``: any of the five dashes stands for any other, also where the rule itself holds one of the long ones."""
+
+    def modify(self, val: SigmaString) -> SigmaExpansion:
+        """Return all forms of *val*, its own first."""
+
+        def dashes(placeholder: Placeholder) -> Iterator[str | Placeholder]:
+            if placeholder.name == "_windash":
+                yield from DASHES
+            else:
+                yield placeholder
+
+        found = sum(len(DASH.findall(part)) for part in val.s if isinstance(part, str))
+        if found > MOST_DASHES:
+            raise SigmaValueError(f"windash on a value with {found} dashes; at most {MOST_DASHES} are expanded")
+        forms: list[SigmaType] = list(val.replace_with_placeholder(DASH, "_windash").replace_placeholders(dashes))
+        return SigmaExpansion(forms)
+
+
+class UTF16LEModifier(SigmaWideModifier):
+    """``utf16le``: the specification's name for what pySigma calls ``wide``."""
+
+
+class BytesBase64Modifier(SigmaBase64Modifier):
+    """``base64`` of the bytes that the value stands for: the byte order mark of ``utf16``, wildcards typed literally."""
+
+    def modify(self, val: SigmaString) -> SigmaString:
+        """Return the encoded text."""
+        return SigmaString(b64encode(_bytes(val, self.applied_modifiers)).decode(), escape=False)
+
+
+class BytesBase64OffsetModifier(SigmaBase64OffsetModifier):
+    """``base64offset`` of the bytes that the value stands for, cut by their number, at each of the three offsets."""
+
+    def modify(self, val: SigmaString) -> SigmaExpansion:
+        """Return the three encoded texts."""
+        data = _bytes(val, self.applied_modifiers)
+        forms: list[SigmaType] = []
+        for offset in range(3):
+            start, end = self.start_offsets[offset], self.end_offsets[(len(data) + offset) % 3]
+            forms.append(SigmaString(b64encode(b" " * offset + data)[start:end].decode(), escape=False))
+        return SigmaExpansion(forms)
+
+
+class AnchoredKeyword(SigmaString):
+    """A keyword with ``|startswith`` or ``|endswith``: it begins or ends a value instead of standing anywhere in it."""
+
+
+class AnchoredCasedKeyword(SigmaCasedString):
+    """``AnchoredKeyword`` with ``|cased``."""
+
+
+_CORRECTED: dict[type[SigmaModifier[Any, Any]], type[SigmaModifier[Any, Any]]] = {
+    SigmaWindowsDashModifier: FiveDashModifier,
+    SigmaBase64Modifier: BytesBase64Modifier,
+    SigmaBase64OffsetModifier: BytesBase64OffsetModifier,
+}
+_AFFIXES = (SigmaStartswithModifier, SigmaEndswithModifier)
+
+
+def register_modifiers() -> None:
+    """Teach pySigma's parser the modifier names of the specification that it lacks; others' are left alone."""
+    if "utf16le" not in modifier_mapping:
+        modifier_mapping["utf16le"] = UTF16LEModifier
+        reverse_modifier_mapping[UTF16LEModifier.__name__] = "utf16le"
+
+
+def correct_values(item: SigmaDetectionItem) -> None:
+    """Make the values of *item* anew where pySigma's own modifiers differ from the specification.
+
+    Raises:
+        Unsupported: The chain of modifiers has no meaning.
+        SigmaValueError: A value cannot be modified so.
+    """
+    modifiers = item.modifiers
+    if SigmaRegularExpressionModifier in modifiers:
+        if any(modifier in _AFFIXES for modifier in modifiers):
+            raise Unsupported(
+                "re with startswith or endswith",
+                "write ^ or $ into the regular expression instead",
+                item.field,
+            )
+        # A search is unanchored already; what contains adds to the pattern only makes it slower.
+        _apply(item, [modifier for modifier in modifiers if modifier is not SigmaContainsModifier])
+    elif any(modifier in _CORRECTED for modifier in modifiers):
+        _apply(item, [_CORRECTED.get(modifier, modifier) for modifier in modifiers])
+    if item.field is None and any(modifier in _AFFIXES for modifier in modifiers):
+        item.value = [_anchored(value) for value in item.value]
+
+
+def _apply(item: SigmaDetectionItem, modifiers: list[type[SigmaModifier[Any, Any]]]) -> None:
+    if item.original_value is None:  # a transformation has run: nothing written is left to start from
+        return
+    item.modifiers, item.value = modifiers, list(item.original_value)
+    item.apply_modifiers()
+
+
+def _anchored(value: SigmaType) -> SigmaType:
+    if isinstance(value, SigmaExpansion):
+        return SigmaExpansion([_anchored(form) for form in value.values])
+    if not isinstance(value, SigmaString):
+        return value
+    anchored = AnchoredCasedKeyword() if isinstance(value, SigmaCasedString) else AnchoredKeyword()
+    anchored.s, anchored.original = value.s, value.original
+    return anchored
+
+
+def _bytes(value: SigmaString, applied_modifiers: list[Any]) -> bytes:
+    if value.contains_special():
+        raise SigmaValueError("base64 of a value with wildcards; escape them where they are meant literally")
+    text = "".join(part for part in value.s if isinstance(part, str))
+    if SigmaUTF16Modifier in applied_modifiers and text.startswith(_BOM):
+        return b"\xff\xfe" + text.removeprefix(_BOM).encode()
+    return text.encode()

@@ -1,0 +1,37 @@
+"""The command ``sigma-pyeval``. Each subcommand is a module of its own, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from sigma.pyeval.version import __version__
+
+_COMMANDS = {
+    "compile": "Write rules as Python: expressions, functions, a module, or JSON.",
+    "scan": "Hold rules against log files and print what matches.",
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose subcommands are imported by name, so that ``--help`` and each command start fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"{__name__}.{cmd_name}").command
+        return command
+
+
+@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sigma-pyeval")
+def main() -> None:
+    """Run Sigma rules as plain Python.
+
+    Exit codes: 0 done; 1 a match reached --fail-on; 2 wrong usage, or no rule or no input could be loaded;
+    3 stopped by --strict.
+    """

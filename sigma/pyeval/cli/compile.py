@@ -1,0 +1,50 @@
+"""``sigma-pyeval compile``: rules to Python source."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from sigma.pyeval.codegen import emit_functions, emit_linked, emit_standalone, json_record
+from sigma.pyeval.output import json_line
+from sigma.pyeval.ruleset import Ruleset
+
+from .messages import fail
+from .rule_options import EXIT_NOTHING_LOADED, load_ruleset, rule_options
+
+_FORMATS = {
+    "default": lambda ruleset: "".join(f"{rule.expression}\n" for rule in ruleset.rules),
+    "function": lambda ruleset: emit_functions(ruleset.rules),
+    "module": lambda ruleset: emit_standalone(ruleset.rules),
+    "linked": lambda ruleset: emit_linked(ruleset.rules),
+    "json": lambda ruleset: "".join(json_line(json_record(rule)).decode() + "\n" for rule in ruleset.rules),
+}
+
+
+@click.command("compile")
+@click.argument("rules", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-f", "--format", "format_", type=click.Choice(list(_FORMATS)), default="module", show_default=True)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write; default stdout.")
+@rule_options
+def command(
+    rules: tuple[Path, ...],
+    format_: str,
+    output: Path | None,
+    pipelines: tuple[str, ...],
+    placeholders: tuple[str, ...],
+    restrictiveness: str | None,
+    strict: bool,
+) -> None:
+    """Write the RULES (files or directories) as Python source."""
+    ruleset: Ruleset = load_ruleset(rules, pipelines, placeholders, restrictiveness, strict)
+    text = _FORMATS[format_](ruleset)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        try:
+            output.write_text(text, encoding="utf-8")
+        except OSError as error:
+            fail(f"{output}: cannot be written: {error.strerror}", EXIT_NOTHING_LOADED)
+    click.echo(f"{len(ruleset.rules)} rules written, {len(ruleset.errors)} left out", err=True)
