@@ -71,6 +71,7 @@ class Text:
     cased: bool = False
     raw: str = ""
     anchored: bool = False
+    marked: bool = False  # begins with a byte order mark
 
 
 @dataclass(frozen=True)
@@ -307,9 +308,15 @@ def _plain(modifier: str, value: Any) -> str:
     return "".join(str(part) for part in parts)
 
 
+def _bytes(modifier: str, value: Any) -> bytes:
+    text = _plain(modifier, value)
+    return b"\xff\xfe" + text[1:].encode() if value.marked else text.encode()
+
+
 def _encode(modifier: str, value: Any) -> Text:
     """UTF-16 in its bytes, which then stand for characters (so that ``a`` is ``a`` and NUL)."""
-    parts: list[str | Wild | Placeholder] = []
+    marked = modifier == "utf16"
+    parts: list[str | Wild | Placeholder] = ["\ufeff"] if marked else []
     for part in _text(modifier, value).parts:
         if not isinstance(part, str):
             parts.append(part)
@@ -317,23 +324,23 @@ def _encode(modifier: str, value: Any) -> Text:
             raise Refused(f"{modifier} is for ASCII text")
         else:
             parts += part.encode(ENCODINGS[modifier]).decode("ascii")
-    return replace(value, parts=tuple(parts), cased=False)
+    return replace(value, parts=tuple(parts), marked=marked)
 
 
 def _base64(modifier: str, value: Any) -> Text:
-    encoded = base64.b64encode(_plain(modifier, value).encode()).decode()
-    return Text(tuple(encoded))
+    encoded = base64.b64encode(_bytes(modifier, value)).decode()
+    return replace(value, parts=tuple(encoded), marked=False)
 
 
 def _base64offset(modifier: str, value: Any) -> AnyForm:
     """The characters that the bytes alone decide, wherever they begin within a group of three bytes."""
-    data = _plain(modifier, value).encode()
+    data = _bytes(modifier, value)
     forms = []
     for offset in range(3):
         encoded = base64.b64encode(b"\0" * offset + data).decode()
         first = (0, 2, 3)[offset]
         last = (offset + len(data)) * 8 // 6  # sextets that hold no bit behind the data
-        forms.append(Text(tuple(encoded[first:last])))
+        forms.append(replace(value, parts=tuple(encoded[first:last]), marked=False))
     return AnyForm(tuple(forms))
 
 
@@ -346,7 +353,7 @@ def _windash(modifier: str, value: Any) -> AnyForm:
         behind = parts[index + 1] if index + 1 < len(parts) else None
         is_dash = isinstance(part, str) and part in DASHES and not _in_word(before) and _in_word(behind)
         choices.append(DASHES if is_dash else (part,))
-    return AnyForm(tuple(replace(value, parts=form, cased=False) for form in itertools.product(*choices)))
+    return AnyForm(tuple(replace(value, parts=form) for form in itertools.product(*choices)))
 
 
 def _in_word(part: object) -> bool:

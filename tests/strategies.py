@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 Draw = st.DrawFn
 
 FIELDS = ("CommandLine", "Image", "EventID", "proc.args", "User Name", "a.b.c", "Üser")
-NAMES = ("selection", "selection_a", "sel_b", "filter", "keywords", "_hidden", "org-unit")
+NAMES = ("selection", "selection_a", "sel_b", "filter", "keywords", "_hidden", "note", "org-unit")
 PATTERNS = ("selection*", "sel*", "*", "*_*", "f*r", "_h*", "them")
 PLACEHOLDERS = {"admins": ["root", "adm*n", 7], "one": "K", "weird": [r"C:\x", "a?c"]}
 
@@ -22,13 +22,15 @@ PIECES = (
     *("K", "k", "\u212a", "İ", "i", "ſ", "s", "ß", "SS", "Σ", "σ", "ς", "é", "\u0301", "1", "10", "1.0", "true", "null", "%"),
 )
 WILD_PIECES = ("*", "?", "**", "*?", "\\*", "\\?", "\\\\*", "\\\\\\*")
-DASH_PIECES = ("-a", "/a", " -x", "a-b", "--y", "a", " ", "*", "é-é")
+DASH_PIECES = ("-a", "/a", "–a", "—b", "―b", " -x", "a-b", "--y", "a", " ", "*", "é-é")
+BYTE_PIECES = ("a", "B", "cmd", " /c ", "C:\\x", "foo", "1", "\n", "é", "\u212a", "\\*")
 ASCII_PIECES = ("a", "B", "cmd", " /c ", "\\", "foo", "1", "\n")
 
 plain_text = st.lists(st.sampled_from(PIECES), max_size=4).map("".join)
 wild_text = st.lists(st.sampled_from(PIECES + WILD_PIECES), max_size=5).map("".join)
 dash_text = st.lists(st.sampled_from(DASH_PIECES), min_size=1, max_size=3).map("".join)
 ascii_text = st.lists(st.sampled_from(ASCII_PIECES), min_size=1, max_size=4).map("".join)
+byte_text = st.lists(st.sampled_from(BYTE_PIECES), min_size=1, max_size=4).map("".join)
 field_text = st.sampled_from(FIELDS)
 integers = st.sampled_from((0, 1, -1, 7, 10, 22, 443, 4096, 2**53, 2**63, -5))
 numbers = st.one_of(integers, st.sampled_from((0.5, -1.5, 1.0, 10.0, 2.25, 1e22)))
@@ -62,11 +64,12 @@ CHAINS = {
         *("", "", "contains", "contains", "startswith", "endswith", "startswith|endswith", "cased", "contains|cased"),
         *("cased|contains", "cased|startswith", "endswith|cased"),
     ),
-    "dash": ("windash", "windash|contains", "contains|windash", "windash|startswith", "endswith|windash", "windash|contains|cased"),
+    "dash": ("windash", "windash|contains", "contains|windash", "windash|startswith", "endswith|windash", "cased|windash|contains"),
     "encoded": (
-        *("base64", "base64|contains", "base64offset|contains", "wide|base64offset|contains", "wide|base64", "wide"),
-        *("utf16le|base64offset|contains", "utf16be|base64|contains", "utf16be|contains", "base64|base64", "base64offset"),
+        *("wide|base64offset|contains", "wide|base64", "wide", "utf16le|base64offset|contains", "utf16be|base64|contains"),
+        *("utf16be|contains", "utf16|base64offset|contains", "utf16|base64", "cased|wide|contains"),
     ),
+    "bytes": ("base64", "base64|contains", "base64offset|contains", "base64|base64", "base64offset", "base64|cased"),
     "regex": ("re", "re", "re|i", "re|m", "re|s", "re|i|m|s", "re|contains", "re|ignorecase|dotall"),
     "network": ("cidr",),
     "exists": ("exists",),
@@ -75,13 +78,14 @@ CHAINS = {
         *("minute", "hour", "day", "week", "month", "year", "hour|gte", "minute|lt", "week|lte", "year|gt", "day|gte", "month|lt"),
     ),
     "field": ("fieldref", "fieldref|startswith", "fieldref|endswith", "fieldref|contains"),
-    "placeholder": ("expand", "contains|expand", "expand|endswith"),
+    "placeholder": ("expand", "contains|expand", "expand|endswith", "cased|expand"),
 }
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "mixed": st.one_of(wild_text, numbers, st.booleans(), st.none()),
     "wild": wild_text,
     "dash": dash_text,
     "encoded": ascii_text,
+    "bytes": byte_text,
     "regex": regexes,
     "network": networks,
     "exists": st.booleans(),
@@ -90,7 +94,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "field": field_text,
     "placeholder": placeholder_text,
 }
-KEYWORD_KINDS = ("wild", "wild", "dash", "encoded", "regex", "placeholder")
+KEYWORD_KINDS = ("wild", "wild", "dash", "encoded", "bytes", "regex", "placeholder")
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ def items(draw: Draw, field: str | None, clues: list[Clue]) -> tuple[str, Any]:
     values = [draw(VALUES[kind]) for _ in range(1 if single else draw(st.integers(1, 3)))]
     clues.append(Clue(field, kind, chain, tuple(values)))
     extra = [] if kind == "exists" else draw(st.sampled_from(([], [], [], ["all"], ["neq"], ["all", "neq"])))
-    parts = [chain] if chain else []
+    parts = [chain] if chain else [] if field is not None else ["contains"]  # a keyword in a map has a modifier
     # A list modifier may stand before or behind the others; ``re`` and ``cidr`` must come first.
     front = kind not in ("regex", "network") and draw(st.booleans())
     modifiers = [*extra, *parts] if front else [*parts, *extra]
@@ -223,7 +227,7 @@ def values_near(draw: Draw, clue: Clue) -> Any:
             return draw(st.sampled_from(MOMENTS))
         case "exists" | "field":
             return draw(st.one_of(plain_text, numbers, st.none()))
-        case "encoded":
+        case "encoded" | "bytes":
             return draw(encodings(clue.chain, value))
         case "placeholder":
             return draw(st.sampled_from(("root", "admin", "ADMIN", "xKy", "k7", "C:\\x", "abc", value)))
@@ -287,11 +291,13 @@ def numbers_near(draw: Draw, value: Any) -> Any:
 @st.composite
 def encodings(draw: Draw, chain: str, value: str) -> str:
     """Draw text that holds *value* encoded as *chain* says, at any offset."""
-    data = value.encode()
+    data = value.replace("\\*", "*").encode()
     for modifier in chain.split("|"):
         match modifier:
             case "wide" | "utf16le":
                 data = data.decode().encode("utf-16-le")
+            case "utf16":
+                data = b"\xff\xfe" + data.decode().encode("utf-16-le")
             case "utf16be":
                 data = data.decode().encode("utf-16-be")
             case "base64":
@@ -299,7 +305,7 @@ def encodings(draw: Draw, chain: str, value: str) -> str:
             case "base64offset":
                 around = st.sampled_from((b"", b"x", b"xy", b"xyz"))
                 data = base64.b64encode(draw(around) + data + draw(around))
-    return draw(mutations(data.decode()))
+    return draw(mutations(data.decode(errors="replace")))
 
 
 @st.composite
