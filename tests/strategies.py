@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 import yaml
 from hypothesis import strategies as st
 
 Draw = st.DrawFn
+T = TypeVar("T")
 
 FIELDS = ("CommandLine", "Image", "EventID", "proc.args", "User Name", "a.b.c", "Üser")
 NAMES = ("selection", "selection_a", "sel_b", "filter", "keywords", "_hidden", "note", "org-unit")
@@ -115,73 +118,86 @@ class Case:
     events: tuple[dict[str, Any], ...]
 
 
+BOOLEANS = st.booleans()
+NOISE = st.one_of(plain_text, st.none(), numbers, st.booleans())
+KEYWORDS = st.one_of(wild_text, integers)
+MAP_FIELDS = (*FIELDS, *FIELDS, *FIELDS, None, None)
+NAME_LISTS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True)
+
+
+def choose(draw: Draw, options: Sequence[T]) -> T:
+    """Draw one of *options*; much faster than a strategy made for the occasion."""
+    return options[draw(_index(len(options)))]
+
+
+@cache
+def _index(count: int) -> st.SearchStrategy[int]:
+    return st.integers(0, count - 1)
+
+
 # -- rules -------------------------------------------------------------------------------------------------------------
 
 
-@st.composite
-def items(draw: Draw, field: str | None, clues: list[Clue]) -> tuple[str, Any]:
+def draw_item(draw: Draw, field: str | None, clues: list[Clue]) -> tuple[str, Any]:
     """Draw a key with its modifiers, and its value or values."""
-    kind = draw(st.sampled_from(tuple(CHAINS) if field is not None else KEYWORD_KINDS))
-    chain = draw(st.sampled_from(CHAINS[kind]))
-    single = kind == "exists" or draw(st.booleans())
-    values = [draw(VALUES[kind]) for _ in range(1 if single else draw(st.integers(1, 3)))]
+    kind = choose(draw, tuple(CHAINS) if field is not None else KEYWORD_KINDS)
+    chain = choose(draw, CHAINS[kind])
+    single = kind == "exists" or draw(BOOLEANS)
+    values = [draw(VALUES[kind]) for _ in range(1 if single else choose(draw, range(1, 4)))]
     clues.append(Clue(field, kind, chain, tuple(values)))
-    extra = [] if kind == "exists" else draw(st.sampled_from(([], [], [], ["all"], ["neq"], ["all", "neq"])))
+    extra = [] if kind == "exists" else choose(draw, ([], [], [], ["all"], ["neq"], ["all", "neq"]))
     parts = [chain] if chain else [] if field is not None else ["contains"]  # a keyword in a map has a modifier
     # A list modifier may stand before or behind the others; ``re`` and ``cidr`` must come first.
-    front = kind not in ("regex", "network") and draw(st.booleans())
+    front = kind not in ("regex", "network") and draw(BOOLEANS)
     modifiers = [*extra, *parts] if front else [*parts, *extra]
     return "|".join([field or "", *modifiers]), values[0] if single else values
 
 
-@st.composite
-def maps(draw: Draw, clues: list[Clue]) -> dict[str, Any]:
+def draw_map(draw: Draw, clues: list[Clue]) -> dict[str, Any]:
     """Draw a detection that is a map: all of its items must hold."""
     found: dict[str, Any] = {}
-    for _ in range(draw(st.integers(1, 3))):
-        field = draw(st.one_of(field_text, field_text, field_text, st.none()))
-        key, value = draw(items(field, clues))
+    for _ in range(choose(draw, range(1, 4))):
+        field = choose(draw, MAP_FIELDS)
+        key, value = draw_item(draw, field, clues)
         found.setdefault(key, value)
     return found
 
 
-@st.composite
-def detections(draw: Draw, clues: list[Clue]) -> Any:
+def draw_detection(draw: Draw, clues: list[Clue]) -> Any:
     """Draw a detection: a map, a list of maps, keywords, or a list of both."""
-    shape = draw(st.sampled_from(("map", "map", "map", "maps", "keywords", "keyword", "mixed")))
-    keywords = st.one_of(wild_text, integers) if shape != "mixed" else wild_text
+    shape = choose(draw, ("map", "map", "map", "maps", "keywords", "keyword", "mixed"))
+    keywords = KEYWORDS if shape != "mixed" else wild_text
     if shape == "map":
-        return draw(maps(clues))
+        return draw_map(draw, clues)
     if shape == "keyword":
         keyword = draw(keywords)
         clues.append(Clue(None, "wild", "", (keyword,)))
         return keyword
     found = []
-    for _ in range(draw(st.integers(1, 3))):
-        if shape == "maps" or (shape == "mixed" and draw(st.booleans())):
-            found.append(draw(maps(clues)))
+    for _ in range(choose(draw, range(1, 4))):
+        if shape == "maps" or (shape == "mixed" and draw(BOOLEANS)):
+            found.append(draw_map(draw, clues))
         else:
             found.append(draw(keywords))
             clues.append(Clue(None, "wild", "", (found[-1],)))
     return found
 
 
-@st.composite
-def conditions(draw: Draw, names: list[str], depth: int = 3) -> str:
+def draw_condition(draw: Draw, names: list[str], depth: int = 3) -> str:
     """Draw a condition over *names* in which no selector is empty."""
     selectors = [f"{word} of {pattern}" for pattern in PATTERNS if _chosen(pattern, names) for word in ("1", "any", "all")]
     choices = ["name"] * 2 + ["selector"] * bool(selectors) + ["not", "and", "or", "group"] * (depth > 0)
-    match draw(st.sampled_from(choices)):
+    match choose(draw, choices):
         case "name":
-            return draw(st.sampled_from(names))
+            return choose(draw, names)
         case "selector":
-            return draw(st.sampled_from(selectors))
+            return choose(draw, selectors)
         case "not":
-            return "not " + draw(conditions(names, depth - 1))
+            return "not " + draw_condition(draw, names, depth - 1)
         case "group":
-            return f"({draw(conditions(names, depth - 1))})"
+            return f"({draw_condition(draw, names, depth - 1)})"
         case word:
-            return f"{draw(conditions(names, depth - 1))} {word} {draw(conditions(names, depth - 1))}"
+            return f"{draw_condition(draw, names, depth - 1)} {word} {draw_condition(draw, names, depth - 1)}"
 
 
 def _chosen(pattern: str, names: list[str]) -> bool:
@@ -198,46 +214,43 @@ def _chosen(pattern: str, names: list[str]) -> bool:
     return any(map(tests[pattern], names))
 
 
-@st.composite
-def rule_dicts(draw: Draw, clues: list[Clue]) -> dict[str, Any]:
+def draw_rule(draw: Draw, clues: list[Clue]) -> dict[str, Any]:
     """Draw a rule as a mapping, and leave in *clues* what its detections look for."""
-    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True))
-    detection: dict[str, Any] = {name: draw(detections(clues)) for name in names}
-    listed = draw(st.integers(0, 5)) == 0
+    names = draw(NAME_LISTS)
+    detection: dict[str, Any] = {name: draw_detection(draw, clues) for name in names}
+    listed = choose(draw, range(0, 6)) == 0
     if listed:
-        detection["condition"] = [draw(conditions(names, 1)) for _ in range(draw(st.integers(1, 3)))]
+        detection["condition"] = [draw_condition(draw, names, 1) for _ in range(choose(draw, range(1, 4)))]
     else:
-        detection["condition"] = draw(conditions(names))
+        detection["condition"] = draw_condition(draw, names)
     return {"title": "Generated", "logsource": {"product": "linux"}, "detection": detection}
 
 
 # -- events ------------------------------------------------------------------------------------------------------------
 
 
-@st.composite
-def values_near(draw: Draw, clue: Clue) -> Any:
+def draw_value(draw: Draw, clue: Clue) -> Any:
     """Draw an event's value that is close to what *clue* looks for."""
-    value = draw(st.sampled_from(clue.values))
+    value = choose(draw, clue.values)
     match clue.kind:
         case "regex":
-            return draw(st.sampled_from(REGEXES[value]))
+            return choose(draw, REGEXES[value])
         case "network":
-            return draw(st.sampled_from(ADDRESSES))
+            return choose(draw, ADDRESSES)
         case "time":
-            return draw(st.sampled_from(MOMENTS))
+            return choose(draw, MOMENTS)
         case "exists" | "field":
-            return draw(st.one_of(plain_text, numbers, st.none()))
+            return draw(NOISE)
         case "encoded" | "bytes":
-            return draw(encodings(clue.chain, value))
+            return draw_encoded(draw, clue.chain, value)
         case "placeholder":
-            return draw(st.sampled_from(("root", "admin", "ADMIN", "xKy", "k7", "C:\\x", "abc", value)))
+            return choose(draw, ("root", "admin", "ADMIN", "xKy", "k7", "C:\\x", "abc", value))
     if not isinstance(value, str):
-        return draw(numbers_near(value))
-    return draw(mutations(draw(texts_near(value, dashes=clue.kind == "dash"))))
+        return draw_number(draw, value)
+    return mutate(draw, draw_text(draw, value, dashes=clue.kind == "dash"))
 
 
-@st.composite
-def texts_near(draw: Draw, pattern: str, dashes: bool) -> str:
+def draw_text(draw: Draw, pattern: str, dashes: bool) -> str:
     """Draw a text that fits *pattern* mostly: wildcards filled in, dashes exchanged."""
     text = ""
     position = 0
@@ -247,21 +260,20 @@ def texts_near(draw: Draw, pattern: str, dashes: bool) -> str:
             position += 1
             text += pattern[position]
         elif character == "*":
-            text += draw(st.sampled_from(("", "", "zz", "\n", "*", "-")))
+            text += choose(draw, ("", "", "zz", "\n", "*", "-"))
         elif character == "?":
-            text += draw(st.sampled_from(("q", "?", "\n", "İ", "")))
+            text += choose(draw, ("q", "?", "\n", "İ", ""))
         elif dashes and character in "-/–—―":
-            text += draw(st.sampled_from("-/–—―"))
+            text += choose(draw, "-/–—―")
         else:
             text += character
         position += 1
     return text
 
 
-@st.composite
-def mutations(draw: Draw, text: str) -> str:
+def mutate(draw: Draw, text: str) -> str:
     """Draw *text* as it is, or changed in one way."""
-    match draw(st.sampled_from(("same", "same", "same", "upper", "lower", "swap", "before", "behind", "around", "cut"))):
+    match choose(draw, ("same", "same", "same", "upper", "lower", "swap", "before", "behind", "around", "cut")):
         case "upper":
             return text.upper()
         case "lower":
@@ -275,21 +287,19 @@ def mutations(draw: Draw, text: str) -> str:
         case "around":
             return draw(plain_text) + text + draw(plain_text)
         case "cut":
-            return text[draw(st.integers(0, 1)) : len(text) - draw(st.integers(0, 1))]
+            return text[choose(draw, range(0, 2)) : len(text) - choose(draw, range(0, 2))]
     return text
 
 
-@st.composite
-def numbers_near(draw: Draw, value: Any) -> Any:
+def draw_number(draw: Draw, value: Any) -> Any:
     """Draw a form of a number, boolean or null: itself, its neighbours, its texts."""
     if value is None or isinstance(value, bool):
-        return draw(st.sampled_from((value, not value, str(value), str(value).lower(), None, "", 0, 1, "null")))
+        return choose(draw, (value, not value, str(value), str(value).lower(), None, "", 0, 1, "null"))
     forms = (value, value, value + 1, value - 1, float(value), str(value), f"{value}.0", f"0{value}", f" {value}", f"{value}e0")
-    return draw(st.sampled_from((*forms, str(float(value)), f"+{value}", f"x{value}", True, None, float("nan"))))
+    return choose(draw, (*forms, str(float(value)), f"+{value}", f"x{value}", True, None, float("nan")))
 
 
-@st.composite
-def encodings(draw: Draw, chain: str, value: str) -> str:
+def draw_encoded(draw: Draw, chain: str, value: str) -> str:
     """Draw text that holds *value* encoded as *chain* says, at any offset."""
     data = value.replace("\\*", "*").encode()
     for modifier in chain.split("|"):
@@ -303,36 +313,34 @@ def encodings(draw: Draw, chain: str, value: str) -> str:
             case "base64":
                 data = base64.b64encode(data)
             case "base64offset":
-                around = st.sampled_from((b"", b"x", b"xy", b"xyz"))
-                data = base64.b64encode(draw(around) + data + draw(around))
-    return draw(mutations(data.decode(errors="replace")))
+                around = (b"", b"x", b"xy", b"xyz")
+                data = base64.b64encode(choose(draw, around) + data + choose(draw, around))
+    return mutate(draw, data.decode(errors="replace"))
 
 
-@st.composite
-def events(draw: Draw, clues: list[Clue]) -> dict[str, Any]:
+def draw_event(draw: Draw, clues: list[Clue]) -> dict[str, Any]:
     """Draw an event that holds values near those which *clues* look for, most of the time."""
     event: dict[str, Any] = {}
     for clue in clues:
-        if draw(st.integers(0, 9)) == 0:
+        if choose(draw, range(0, 10)) == 0:
             continue
-        value = draw(shapes(draw(values_near(clue))))
-        if clue.kind == "field" and draw(st.booleans()):
-            _place(event, clue.values[0], draw(mutations(str(value))), draw(st.integers(0, 3)))
-        field = clue.field or draw(st.sampled_from(("message", "log.line", "CommandLine")))
-        _place(event, field, value, draw(st.integers(0, 3)))
-    if draw(st.integers(0, 5)) == 0:
-        event[draw(st.sampled_from(FIELDS))] = draw(st.one_of(plain_text, st.none(), numbers, st.booleans()))
+        value = shape(draw, draw_value(draw, clue))
+        if clue.kind == "field" and draw(BOOLEANS):
+            _place(event, clue.values[0], mutate(draw, str(value)), choose(draw, range(0, 4)))
+        field = clue.field or choose(draw, ("message", "log.line", "CommandLine"))
+        _place(event, field, value, choose(draw, range(0, 4)))
+    if choose(draw, range(0, 6)) == 0:
+        event[choose(draw, FIELDS)] = draw(NOISE)
     return event
 
 
-@st.composite
-def shapes(draw: Draw, value: Any) -> Any:
+def shape(draw: Draw, value: Any) -> Any:
     """Draw *value* alone, in a list, or within a map."""
-    match draw(st.sampled_from(("alone",) * 8 + ("list", "several", "nested list", "map", "empty list", "null"))):
+    match choose(draw, ("alone",) * 8 + ("list", "several", "nested list", "map", "empty list", "null")):
         case "list":
             return [value]
         case "several":
-            return [draw(plain_text), value, draw(st.one_of(st.none(), numbers, st.booleans()))]
+            return [draw(plain_text), value, draw(NOISE)]
         case "nested list":
             return [[value], []]
         case "map":
@@ -364,8 +372,8 @@ def _place(event: dict[str, Any], field: str, value: Any, way: int) -> None:
 def cases(draw: Draw, number_of_events: int = 4) -> Case:
     """Draw a rule and events near it."""
     clues: list[Clue] = []
-    rule = draw(rule_dicts(clues))
-    return Case(dump(rule), tuple(draw(events(clues)) for _ in range(number_of_events)))
+    rule = draw_rule(draw, clues)
+    return Case(dump(rule), tuple(draw_event(draw, clues) for _ in range(number_of_events)))
 
 
 def dump(rule: dict[str, Any]) -> str:
