@@ -18,6 +18,7 @@ from sigma.modifiers import (
     SigmaCaseSensitiveModifier,
     SigmaContainsModifier,
     SigmaEndswithModifier,
+    SigmaFieldReferenceModifier,
     SigmaModifier,
     SigmaRegularExpressionModifier,
     SigmaStartswithModifier,
@@ -28,7 +29,7 @@ from sigma.modifiers import (
     reverse_modifier_mapping,
 )
 from sigma.rule import SigmaDetectionItem
-from sigma.types import Placeholder, SigmaCasedString, SigmaExpansion, SigmaString, SigmaType
+from sigma.types import Placeholder, SigmaCasedString, SigmaExpansion, SigmaFieldReference, SigmaString, SigmaType
 
 from .errors import Unsupported
 
@@ -85,6 +86,16 @@ class BytesBase64OffsetModifier(SigmaBase64OffsetModifier):
         return SigmaExpansion(forms)
 
 
+class WrittenFieldReferenceModifier(SigmaFieldReferenceModifier):
+    """``fieldref``: escaped wildcards are the characters themselves, which pySigma would hand on with the escapes."""
+
+    def modify(self, val: SigmaString) -> SigmaFieldReference:
+        """Return the reference to the field of that name."""
+        if val.contains_special():
+            raise SigmaValueError("fieldref with wildcards; escape them where they are meant literally")
+        return SigmaFieldReference("".join(part for part in val.s if isinstance(part, str)))
+
+
 class _LastingString(SigmaString):
     """Text that stays of its type where placeholders are replaced by values; pySigma would make it plain text."""
 
@@ -110,6 +121,7 @@ _CORRECTED: dict[type[SigmaModifier[Any, Any]], type[SigmaModifier[Any, Any]]] =
     SigmaWindowsDashModifier: FiveDashModifier,
     SigmaBase64Modifier: BytesBase64Modifier,
     SigmaBase64OffsetModifier: BytesBase64OffsetModifier,
+    SigmaFieldReferenceModifier: WrittenFieldReferenceModifier,
 }
 _KINDS = {(True, False): CasedText, (False, True): AnchoredKeyword, (True, True): AnchoredCasedKeyword}
 _AFFIXES = (SigmaStartswithModifier, SigmaEndswithModifier)
