@@ -20,7 +20,7 @@ def layout(expression: str, indent: str = "") -> str:
 
 
 def _lines(node: ast.expr, width: int) -> list[str]:
-    whole = _emit(node)
+    whole = emit_expression(node)
     if len(whole) <= width:
         return [whole]
     if isinstance(node, ast.BoolOp):
@@ -49,7 +49,7 @@ def _call_lines(node: ast.expr, width: int) -> list[str]:
     assert isinstance(node, ast.Call)  # noqa: S101 - the grammar has nothing else
     name, arguments = call_arguments(node)
     if not arguments or not isinstance(arguments[-1], tuple):
-        return [_emit(node)]
+        return [emit_expression(node)]
     first = "".join(f", {literal(argument)}" for argument in arguments[:-1])
     lines = [f"{name}(event{first}, ("]
     for value in arguments[-1]:
@@ -69,8 +69,8 @@ def _needs_parentheses(operand: ast.expr, parent: ast.expr) -> bool:
     )
 
 
-def _emit(node: ast.expr) -> str:
-    """Return the node's source on one line, every literal written anew by the literal writer."""
+def emit_expression(node: ast.expr) -> str:
+    """Return the source of a checked expression's tree on one line, every literal written anew by the literal writer."""
     if isinstance(node, ast.BoolOp):
         word = " and " if isinstance(node.op, ast.And) else " or "
         return word.join(_enclosed(operand, node) for operand in node.values)
@@ -82,4 +82,4 @@ def _emit(node: ast.expr) -> str:
 
 
 def _enclosed(operand: ast.expr, parent: ast.expr) -> str:
-    return f"({_emit(operand)})" if _needs_parentheses(operand, parent) else _emit(operand)
+    return f"({emit_expression(operand)})" if _needs_parentheses(operand, parent) else emit_expression(operand)

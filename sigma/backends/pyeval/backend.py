@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -34,6 +35,7 @@ from sigma.types import (
 )
 
 from sigma.pyeval.expression import ExpressionError, parse_expression
+from sigma.pyeval.layout import emit_expression
 from sigma.pyeval.rules import Rule
 
 from .errors import RuleRefused, Unsupported
@@ -163,8 +165,9 @@ class PyEvalBackend(Formats, TextQueryBackend):
             tree = parse_expression(str(scope))
         except ExpressionError as error:
             raise Unsupported(f"the pipeline's scope: {error}", "correct the pipeline") from error
-        loose = type(tree).__name__ == "BoolOp" and type(getattr(tree, "op", None)).__name__ == "Or"
-        return f"({scope})" if loose else str(scope)
+        # Written anew from its tree: nothing but calls and literals gets through, no comment that hides what follows.
+        loose = isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.Or)
+        return f"({emit_expression(tree)})" if loose else emit_expression(tree)
 
     # -- conditions ----------------------------------------------------------------------------------------------------
 
