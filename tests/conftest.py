@@ -1,9 +1,10 @@
-"""Where shared data lies, how thoroughly properties are searched, and figures at the end of a run."""
+"""What test files share: where the shared data lies, how far properties are searched, figures at the end, short rules."""
 
 from __future__ import annotations
 
 import json
 import os
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("PYEVAL_SHARED") or ROOT.parent / "shared")
 FIGURES = pytest.StashKey[list[str]]()
 
 _SLOW_INPUT = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -27,11 +29,11 @@ settings.load_profile(
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of shared data: PYEVAL_SHARED, or ``shared`` beside the checkout."""
-    path = Path(os.environ.get("PYEVAL_SHARED") or REPOSITORY.parent / "shared").resolve()
-    if not (path / "data").is_dir():
-        pytest.skip(f"no shared data in {path}: set PYEVAL_SHARED to its folder")
-    return path / "data"
+    """The folder of real data, which is no part of the project; tests that need it are skipped without it."""
+    data = SHARED / "data"
+    if not data.is_dir():
+        pytest.skip(f"no shared data at {data}; set PYEVAL_SHARED to the folder that holds data/")
+    return data
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +61,9 @@ def json_lines(path: Path) -> Iterator[Any]:
     """Yield the objects of a file of JSON lines."""
     with path.open("rb") as lines:
         yield from map(json.loads, lines)
+
+
+def rule_yaml(detection: str, title: str = "Test", logsource: str = "category: test", extra: str = "") -> str:
+    """Return a rule's YAML around a *detection* section, which is written without its own indentation."""
+    section = textwrap.indent(textwrap.dedent(detection).strip(), "    ")
+    return f"title: {title}\n{extra}logsource:\n    {logsource}\ndetection:\n{section}\n"

@@ -40,7 +40,7 @@ def plain_event(event: object) -> dict[str, Any]:
 def _items(source: object) -> list[tuple[Any, object]]:
     kind = type(source)
     if issubclass(kind, dict):
-        pairs: Any = dict.items(source)  # type: ignore[arg-type] - issubclass tells mypy nothing
+        pairs: Any = dict.items(source)  # type: ignore[arg-type]  # issubclass tells mypy nothing
         return [(key, value) for key, value in pairs if issubclass(type(key), str)]
     if issubclass(kind, (list, tuple, set, frozenset)):
         base = next(base for base, _ in _KINDS if issubclass(kind, base))

@@ -70,7 +70,7 @@ def _needs_parentheses(operand: ast.expr, parent: ast.expr) -> bool:
 
 
 def emit_expression(node: ast.expr) -> str:
-    """Return the source of a checked expression's tree on one line, every literal written anew by the literal writer."""
+    """Return the source of a checked expression's node on one line, every literal written anew by the literal writer."""
     if isinstance(node, ast.BoolOp):
         word = " and " if isinstance(node.op, ast.And) else " or "
         return word.join(_enclosed(operand, node) for operand in node.values)

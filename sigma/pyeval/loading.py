@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .diagnosis import diagnose
+from .documents import DocumentError, parse_documents, regex_policy
 from .errors import RuleError, RuleLoadError
 from .restrictiveness import Restrictiveness
 from .rules import Rule
@@ -182,21 +183,11 @@ class _Loader:
 
     def parse(self, text: str | bytes, path: Path | None) -> None:
         """Read the YAML documents of one file and parse the rules and filters in them."""
-        import yaml
-        from sigma.rule.base import SigmaYAMLLoader
-
-        place = None if path is None else str(path)
         try:
-            documents = list(yaml.load_all(text, Loader=SigmaYAMLLoader))
-        except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-            self.report(RuleError(_yaml_reason(error), "correct the YAML", path=place))
+            documents = parse_documents(text)
+        except DocumentError as error:
+            self.report(RuleError(str(error), error.remedy, path=None if path is None else str(path)))
             return
-        documents = [document for document in documents if document is not None]
-        for document in documents:
-            if not isinstance(document, dict):
-                reason = f"a rule is a mapping of keys, not {type(document).__name__}"
-                self.report(RuleError(reason, "is this a Sigma rule file?", path=place))
-                return
         # Without actions the documents are independent, and one that fails takes no other with it.
         together = any("action" in document for document in documents)
         for group in [documents] if together else [[document] for document in documents]:
@@ -205,12 +196,13 @@ class _Loader:
     def _parse_documents(self, documents: list[dict[str, Any]], path: Path | None) -> None:
         from sigma.exceptions import SigmaError
 
-        title = documents[0].get("title") if documents else None
+        document = documents[0] if len(documents) == 1 else {}
+        title = document.get("title")
         place = None if path is None else str(path)
         try:
             collection = _collection(documents, path)
         except SigmaError as error:
-            self.report(RuleError(_words(error), "", title=_text(title), path=place))
+            self.report(RuleError(*diagnose(_words(error), document), title=_text(title), path=place))
             return
         except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
             reason = f"not a Sigma rule: {type(error).__name__}: {error}"
@@ -220,10 +212,10 @@ class _Loader:
         of_rules = {id(problem) for rule in rules for problem in rule.errors}
         for problem in collection.errors:
             if id(problem) not in of_rules:
-                self.report(RuleError(_words(problem), "", path=place))
+                self.report(RuleError(*diagnose(_words(problem)), path=place))
         for rule in rules:
             for problem in rule.errors:
-                self.report(RuleError(_words(problem), "", _text(rule.title), _text(rule.id), place))
+                self.report(RuleError(*diagnose(_words(problem), document), _text(rule.title), _text(rule.id), place))
             if not rule.errors:
                 self._parsed.append(rule)
 
@@ -260,17 +252,15 @@ def _collection(documents: list[dict[str, Any]], path: Path | None) -> SigmaColl
     options: dict[str, Any] = {"collect_filters": True, "resolve_references": False, "collect_errors": True}
     if path is not None:
         options["source"] = SigmaRuleLocation(path)
-    try:  # pySigma 2: its default policy compiles regular expressions with RE2, the product runs Python's
-        options["policy"] = importlib.import_module("sigma.policy.profiles").TrustedPolicy
-    except ModuleNotFoundError:
-        pass  # pySigma 1 knows no policies and always uses Python's
-    return SigmaCollection.from_dicts(documents, **options)
+    return SigmaCollection.from_dicts(documents, **options, **regex_policy())
 
 
 def _rule_error(rule: SigmaRule | SigmaCorrelationRule, error: Exception) -> RuleError:
     place = None if rule.source is None else str(rule.source.path)
-    reason = getattr(error, "finding", None) or _words(error)
-    return RuleError(reason, getattr(error, "remedy", ""), _text(rule.title), _text(rule.id), place)
+    finding, remedy = getattr(error, "finding", None), getattr(error, "remedy", "")
+    if finding is None:
+        finding, remedy = diagnose(_words(error))
+    return RuleError(finding, remedy, _text(rule.title), _text(rule.id), place)
 
 
 def _text(value: object) -> str | None:
@@ -280,9 +270,3 @@ def _text(value: object) -> str | None:
 def _words(error: Exception) -> str:
     """Return an error's own words on one line, without the location that pySigma appends."""
     return " ".join(str(error.args[0] if error.args else type(error).__name__).split())
-
-
-def _yaml_reason(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or " ".join(str(error).split())
-    return f"not YAML: {problem}" + (f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else "")

@@ -140,7 +140,7 @@ class PyEvalBackend(Formats, TextQueryBackend):
         refused = RuleRefused(rule, "correlation rules are not supported yet", "convert its member rules alone")
         if not self.collect_errors:
             raise refused
-        self.errors.append((rule, refused))  # type: ignore[arg-type] - pySigma's type names plain rules only
+        self.errors.append((rule, refused))  # type: ignore[arg-type]  # the type names plain rules only
         return []
 
     def finish_query(self, rule: SigmaRule | SigmaCorrelationRule, query: Any, state: ConversionState) -> str:

@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterator
 
 from sigma.conditions import SigmaCondition
-from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaRule
-from sigma.types import SigmaNumber
+from sigma.exceptions import SigmaConditionError
+from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections, SigmaRule
+from sigma.types import SigmaNull, SigmaNumber
 
 from .conditions import rewrite_condition
 from .errors import Unsupported
@@ -27,14 +28,17 @@ def prepare_rule(rule: SigmaRule) -> str:
     Raises:
         SigmaError: The rule says something that has no meaning, or that pySigma has lost a part of.
     """
-    source_hash = _source_hash(rule)
     detections = rule.detection.detections
+    for detection in detections.values():
+        for item in _items(detection):
+            _check_item(item)
+    source_hash = _source_hash(rule)
     for name, detection in detections.items():
         if _FILTER_NAME.match(name):  # pySigma 1.5 shares a filter's detections between rules; pipelines change them
             detections[name] = copy.deepcopy(detection)
     for detection in detections.values():
         for item in _items(detection):
-            _correct_item(item)
+            correct_values(item)
     _rewrite_conditions(rule)
     return source_hash
 
@@ -54,14 +58,16 @@ def _items(detection: SigmaDetection) -> Iterator[SigmaDetectionItem]:
             pending.extend(part.detection_items)
 
 
-def _correct_item(item: SigmaDetectionItem) -> None:
+def _check_item(item: SigmaDetectionItem) -> None:
+    """Refuse what pySigma has already lost a part of."""
     if not item.value:
         raise Unsupported("an empty list of values", "write null where the field shall be absent", item.field)
     for value in item.original_value or ():
         number = value.number if isinstance(value, SigmaNumber) else 0
-        if isinstance(number, float) and abs(number) > _LARGEST_EXACT:
+        if isinstance(number, float) and abs(number) >= _LARGEST_EXACT:
             raise Unsupported(f"the number {number:.0f} cannot be held exactly", "write it as quoted text", item.field)
-    correct_values(item)
+        if item.field is None and isinstance(value, SigmaNull):
+            raise Unsupported("a keyword cannot be null", "name the field that shall be absent")
 
 
 def _rewrite_conditions(rule: SigmaRule) -> None:
@@ -74,9 +80,19 @@ def _rewrite_conditions(rule: SigmaRule) -> None:
             raise Unsupported(f"the condition is {type(condition).__name__}, not text", "write it as text")
         text, renamed = rewrite_condition(condition, detection.detections)
         # Each must stand on its own before parentheses are put around it.
-        SigmaCondition(text, detection, detection.source).parse(postprocess=False)
+        _check_syntax(text, condition, detection)
         rewritten.append(text)
     detection.detections = {renamed.get(name, name): value for name, value in detection.detections.items()}
     joined = rewritten[0] if len(rewritten) == 1 else " or ".join(f"({text})" for text in rewritten)
     detection.condition = [joined]
     detection.parsed_condition = [SigmaCondition(joined, detection, detection.source)]
+
+
+def _check_syntax(text: str, written: str, detection: SigmaDetections) -> None:
+    try:
+        SigmaCondition(text, detection, detection.source).parse(postprocess=False)
+    except SigmaConditionError as error:
+        remedy = "join search identifiers by and, or, not and parentheses"
+        raise Unsupported(f"condition {written!r} cannot be read", remedy) from error
+    except RecursionError as error:
+        raise Unsupported("the condition is nested too deeply", "split the rule") from error

@@ -1,3 +1,7 @@
-"""Placeholder."""
+"""Processing pipelines for Linux logs, found by pySigma and sigma-cli under the keys of ``pipelines``."""
 
-pipelines: dict = {}
+from .pipeline import linux_eval_pipeline
+
+pipelines = {"linux_eval": linux_eval_pipeline}
+
+__all__ = ["linux_eval_pipeline"]

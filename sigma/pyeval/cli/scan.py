@@ -141,16 +141,14 @@ def _write_json(matches: Iterable[tuple[Match, str, int]]) -> None:
 
 def _write_table(matches: Iterable[tuple[Match, str, int]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("level", "rule", "where", "event"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "level")
+    table.add_column("level", no_wrap=True)
+    table.add_column("rule, event", overflow="fold")
+    table.add_column("where", overflow="fold")
     for match, path, line in matches:
         level = match.rule.level or "none"
-        table.add_row(
-            Text(level, style=_STYLES.get(level, "")),
-            Text(printable(match.rule.title)),
-            Text(printable(f"{path}:{line}")),
-            Text(printable(_excerpt(match))),
-        )
+        what = Text(printable(match.rule.title), style="bold")
+        what.append("\n" + printable(_excerpt(match)), style="not bold dim")
+        table.add_row(Text(level, style=_STYLES.get(level, "")), what, Text(printable(f"{path}:{line}")))
     if table.row_count:
         Console().print(table)
 

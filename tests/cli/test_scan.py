@@ -1,0 +1,160 @@
+"""sigma-pyeval scan and compile: output, messages, exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sigma.pyeval.cli import main
+
+from ..conftest import rule_yaml
+
+RULE = rule_yaml(
+    "sel: {CommandLine|contains: curl}\ncondition: sel",
+    title="Curl",
+    logsource="{category: process_creation, product: linux}",
+    extra="level: high\nid: 11111111-1111-4111-8111-111111111111\n",
+)
+EVENTS = '{"CommandLine": "CURL x"}\n\n{"CommandLine": "wget"}\n'
+
+
+def run(*arguments: object, text: str | None = None) -> Result:
+    """Run the command in this process."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], input=text)
+
+
+@pytest.fixture
+def rule(tmp_path: Path) -> Path:
+    """Return the path of one rule."""
+    path = tmp_path / "curl.yml"
+    path.write_text(RULE)
+    return path
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Return the path of a log with one event that matches and one that doesn't."""
+    path = tmp_path / "events.jsonl"
+    path.write_text(EVENTS)
+    return path
+
+
+def test_each_match_is_a_json_object(rule: Path, log: Path) -> None:
+    """Rule, event, log source and place of each match on stdout, counts on stderr, exit code 0."""
+    result = run("scan", "-r", rule, log)
+    assert result.exit_code == 0
+    [match] = [json.loads(line) for line in result.stdout.splitlines()]
+    assert (match["rule"]["id"], match["rule"]["title"], match["rule"]["level"]) == (
+        "11111111-1111-4111-8111-111111111111",
+        "Curl",
+        "high",
+    )
+    assert match["event"] == {"CommandLine": "CURL x"}
+    assert match["logsource"] == {"category": "process_creation", "product": "linux"}
+    assert match["source"] == {"path": str(log), "line": 1}
+    assert "2 events" in result.stderr
+    assert "1 matches (1 high), 0 problems" in result.stderr
+
+
+def test_standard_input(rule: Path) -> None:
+    """``-`` reads standard input."""
+    result = run("scan", "-r", rule, "-", text=EVENTS)
+    assert json.loads(result.stdout)["source"] == {"path": "-", "line": 1}
+
+
+@pytest.mark.parametrize(("level", "code"), [("low", 1), ("high", 1), ("critical", 0)])
+def test_fail_on(rule: Path, log: Path, level: str, code: int) -> None:
+    """--fail-on exits with 1 where a rule of the level or above matched."""
+    assert run("scan", "-r", rule, "--fail-on", level, log).exit_code == code
+
+
+def test_bad_lines_are_named_and_the_rest_goes_on(rule: Path, tmp_path: Path) -> None:
+    """File, line and reason of each; --strict stops with 3."""
+    path = tmp_path / "bad.jsonl"
+    path.write_text('nonsense\n[1]\n{"CommandLine": "curl"}\n{"a": NaN, "CommandLine": "curl \\ud800"}\n')
+    result = run("scan", "-r", rule, path)
+    assert result.exit_code == 0
+    assert f"warning: {path}:1: not JSON: " in result.stderr
+    assert f"warning: {path}:2: not a JSON object but list" in result.stderr
+    assert [json.loads(line)["source"]["line"] for line in result.stdout.splitlines()] == [3, 4]
+    assert "2 problems" in result.stderr
+    strict = run("scan", "--strict", "-r", rule, path)
+    assert strict.exit_code == 3
+    assert strict.stdout == ""
+
+
+def test_what_cannot_be_loaded_is_named(rule: Path, log: Path, tmp_path: Path) -> None:
+    """Missing paths and bad rules are warnings; exit code 2 where nothing at all is left."""
+    bad = tmp_path / "bad.yml"
+    bad.write_text(RULE.replace("contains", "nonsense"))
+    result = run("scan", "-r", rule, "-r", bad, "-r", tmp_path / "none.yml", log, tmp_path / "none.log")
+    assert result.exit_code == 0
+    assert "modifier 'nonsense' is unknown" in result.stderr
+    assert "none.yml: no such file or directory" in result.stderr
+    assert "none.log: cannot be read: No such file or directory" in result.stderr
+    assert run("scan", "-r", bad, log).exit_code == 2
+    assert run("scan", "-r", rule, tmp_path / "none.log").exit_code == 2
+    assert run("scan", "--strict", "-r", bad, "-r", rule, log).exit_code == 3
+    assert run("scan", log).exit_code == 2
+
+
+def test_the_table_is_for_people_and_safe_to_look_at(rule: Path, tmp_path: Path) -> None:
+    """Terminal escapes and markup in an event come out as text."""
+    path = tmp_path / "evil.jsonl"
+    path.write_text(json.dumps({"CommandLine": "curl \x1b[31m[bold]x[/bold] \u202e"}) + "\n")
+    result = run("scan", "-r", rule, "--format", "table", path)
+    assert result.exit_code == 0
+    assert "\x1b" not in result.stdout
+    assert "\u202e" not in result.stdout
+    assert "[bold]" in result.stdout
+    assert "Curl" in result.stdout
+
+
+def test_pipeline_placeholders_and_restrictiveness(rule: Path, log: Path, tmp_path: Path) -> None:
+    """The rule options reach the loader; a mistake in them is one line."""
+    assert "1 matches" in run("scan", "-r", rule, "--restrictiveness", "ultra", log).stderr
+    low = tmp_path / "low.yml"
+    low.write_text(RULE.replace("level: high", "level: low"))
+    assert run("scan", "-r", low, "--restrictiveness", "ultra", log).exit_code == 2
+    expand = tmp_path / "expand.yml"
+    expand.write_text(RULE.replace("contains: curl", "contains|expand: '%tool%'"))
+    assert "1 matches" in run("scan", "-r", expand, "--placeholder", "tool=curl", "--placeholder", "tool=x", log).stderr
+    assert run("scan", "-r", expand, "--placeholder", "tool", log).exit_code == 2
+    unknown = run("scan", "-r", rule, "-p", "no_such_pipeline", log)
+    assert unknown.exit_code == 2
+    assert "error: pipeline: " in unknown.stderr
+    journal = tmp_path / "process.jsonl"
+    journal.write_text('{"_EXE": "/usr/bin/curl", "_CMDLINE": "curl x"}\n')
+    assert "1 matches" in run("scan", "-r", rule, "-p", "linux_eval", journal).stderr
+
+
+@pytest.mark.parametrize("output_format", ["default", "function", "module", "linked", "json"])
+def test_compile(rule: Path, tmp_path: Path, output_format: str) -> None:
+    """Every format to stdout and to a file, the same text."""
+    shown = run("compile", "-f", output_format, rule)
+    assert shown.exit_code == 0
+    assert "contains(event, 'CommandLine', 'curl')" in shown.stdout.replace("\\'", "'").replace('\\"', '"')
+    output = tmp_path / "out"
+    written = run("compile", "-f", output_format, "-o", output, rule)
+    assert written.exit_code == 0
+    assert output.read_text() == shown.stdout
+    assert "1 rules written, 0 left out" in written.stderr
+
+
+def test_compile_mistakes(rule: Path, tmp_path: Path) -> None:
+    """No rule, an unwritable file, an unknown command: one line and exit code 2."""
+    assert run("compile", tmp_path / "none").exit_code == 2
+    result = run("compile", "-o", tmp_path / "no" / "such" / "folder.py", rule)
+    assert result.exit_code == 2
+    assert "cannot be written: No such file or directory" in result.stderr
+    assert run("nonsense").exit_code == 2
+
+
+def test_help_and_version() -> None:
+    """The exit codes stand in the help."""
+    assert "3 stopped by --strict" in " ".join(run("--help").stdout.split())
+    assert "compile" in run("-h").stdout
+    assert run("--version").stdout.startswith("sigma-pyeval, version ")

@@ -1,0 +1,123 @@
+"""The pipeline as a whole: how it is found, that it is fresh each time, and which log sources it refuses."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sigma.exceptions import SigmaTransformationError
+from sigma.plugins import InstalledSigmaPlugins
+from sigma.processing.conditions import RuleProcessingItemAppliedCondition
+from sigma.processing.pipeline import ProcessingPipeline
+
+import sigma.pipelines.linux_eval as package
+from sigma.pipelines.linux_eval import linux_eval_pipeline
+from sigma.pipelines.linux_eval.fields import FIELD_TABLES
+from sigma.pipelines.linux_eval.log_sources import log_sources
+
+
+def test_it_is_found_under_its_name_and_nothing_else_is():
+    found = InstalledSigmaPlugins.autodiscover().pipelines
+    ours = [
+        name for name, pipeline in found.items() if getattr(pipeline, "__module__", "").startswith(package.__name__)
+    ]
+    assert ours == ["linux_eval"]
+    assert package.__all__ == ["linux_eval_pipeline"]
+
+
+def test_it_has_what_the_command_line_shows():
+    pipeline = linux_eval_pipeline()
+    assert isinstance(pipeline, ProcessingPipeline)
+    assert isinstance(pipeline.name, str)
+    assert (pipeline.priority, pipeline.allowed_backends) == (20, frozenset({"pyeval"}))
+
+
+def test_sigma_cli_lists_it():
+    pytest.importorskip("sigma.cli", reason="sigma-cli is not installed")
+    command = [sys.executable, "-c", "from sigma.cli.main import main; main()", "list", "pipelines"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    [row] = [line for line in listed.splitlines() if "linux_eval" in line]
+    assert [cell.strip() for cell in row.split("|")][1:3] == ["linux_eval", "20"]
+
+
+def test_each_call_makes_a_new_pipeline():
+    one, other = linux_eval_pipeline({"Image": "x"}), linux_eval_pipeline()
+    assert not {id(item) for item in one.items} & {id(item) for item in other.items}
+    combined = linux_eval_pipeline() + linux_eval_pipeline()
+    assert len(combined.items) == 2 * len(other.items)
+
+
+def test_items_have_unique_names_of_their_own():
+    identifiers = [item.identifier for item in linux_eval_pipeline().items]
+    assert len(identifiers) == len(set(identifiers))
+    assert all(identifier.startswith("linux_eval_") for identifier in identifiers)
+
+
+def test_one_last_item_refuses_what_no_other_applied_to():
+    *_, last = linux_eval_pipeline().items
+    assert last.identifier == "linux_eval_unsupported"
+    applied = [c for c in last.rule_conditions if isinstance(c, RuleProcessingItemAppliedCondition)]
+    maps = [item.identifier for item in linux_eval_pipeline().items if "_map_" in item.identifier]
+    assert [condition.processing_item_id for condition in applied] == maps
+
+
+REFUSED = [
+    {"category": "process_creation", "product": "windows"},
+    {"category": "process_creation", "product": "macos"},
+    {"category": "process_creation", "product": "linux", "service": "sshd"},
+    {"category": "registry_set", "product": "windows"},
+    {"category": "process_access", "product": "linux"},
+    {"category": "webserver", "product": "windows"},
+    {"category": "webserver", "product": "linux", "service": "iis"},
+    {"category": "proxy"},
+    {"category": "dns"},
+    {"category": "application", "product": "python"},
+    {"product": "windows"},
+    {"product": "windows", "service": "sysmon"},
+    {"product": "windows", "service": "syslog"},
+    {"product": "cisco", "service": "syslog"},
+    {"product": "linux", "service": "nosuch"},
+    {"product": "linux", "service": "access"},
+    {"product": "aws", "service": "cloudtrail"},
+    {"service": "netflow"},
+]
+
+
+@pytest.mark.parametrize("logsource", REFUSED)
+@pytest.mark.parametrize("detection", [{"Image": "x"}, ["keyword"]])
+def test_another_log_source_is_refused_with_the_supported_ones(make_rule, logsource, detection):
+    rule = make_rule(logsource, detection, id="8f0c2f5e-0b8f-4b43-9d0e-3f1f6d8a7c11")
+    with pytest.raises(SigmaTransformationError) as error:
+        linux_eval_pipeline().apply(rule)
+    message = str(error.value)
+    assert message.startswith("rule 'Test rule' (8f0c2f5e-0b8f-4b43-9d0e-3f1f6d8a7c11): log source ")
+    assert all(repr(part) in message for part in logsource.values())
+    _, supported = message.split("supported: ")
+    assert all(name in supported for name in ("process_creation", "file_event", "auditd", "sshd", "webserver", "nginx"))
+    assert "\n" not in message
+
+
+def test_the_message_names_every_log_source_that_is_served(make_rule):
+    with pytest.raises(SigmaTransformationError) as error:
+        linux_eval_pipeline().apply(make_rule({"product": "windows"}, ["x"]))
+    words = str(error.value).split("supported: ")[1].replace(",", " ").replace(";", " ").split()
+    assert {log_source.name for log_source in log_sources()} <= set(words)
+
+
+@pytest.mark.parametrize(
+    "service", [log_source.name for log_source in log_sources() if log_source.fields.endswith("_line")]
+)
+def test_every_service_is_served_with_and_without_the_product(make_rule, service):
+    for logsource in ({"product": "linux", "service": service}, {"service": service}):
+        pipeline = linux_eval_pipeline()
+        pipeline.apply(make_rule(logsource, ["keyword"]))
+        assert f"linux_eval_scope_{service}" in pipeline.applied_ids
+
+
+def test_the_documentation_names_every_log_source_and_every_mapping():
+    text = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    for field, (target,) in FIELD_TABLES["any"].mapping.items():
+        if field != target:
+            assert [row for row in rows if f"`{field}`" in row and f"`{target}`" in row], field
+    assert [source.name for source in log_sources() if not any(f"{source.name}`" in row for row in rows)] == []
