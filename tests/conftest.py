@@ -16,15 +16,20 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("PYEVAL_SHARED") or ROOT.parent / "shared")
 FIGURES = pytest.StashKey[list[str]]()
 
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") == "true" else "default")
 _SLOW_INPUT = [HealthCheck.too_slow, HealthCheck.data_too_large]
-settings.register_profile("default", max_examples=300, deadline=None, suppress_health_check=_SLOW_INPUT)
-settings.register_profile(
-    "ci", max_examples=2000, deadline=None, derandomize=True, suppress_health_check=_SLOW_INPUT
-)
-settings.register_profile("long", max_examples=50_000, deadline=None, suppress_health_check=_SLOW_INPUT)
-settings.load_profile(
-    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") == "true" else "default")
-)
+for profile, examples in (("default", 100), ("ci", 100), ("long", 5_000)):
+    settings.register_profile(
+        profile,
+        max_examples=examples,
+        deadline=None,
+        derandomize=profile == "ci",
+        suppress_health_check=_SLOW_INPUT,
+    )
+settings.load_profile(PROFILE)
+
+thorough = settings(max_examples={"ci": 2_000, "long": 50_000}.get(PROFILE, 300))
+"""For the one property on which all else rests."""
 
 
 @pytest.fixture(scope="session")

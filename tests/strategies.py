@@ -369,7 +369,7 @@ def _place(event: dict[str, Any], field: str, value: Any, way: int) -> None:
 
 
 @st.composite
-def cases(draw: Draw, number_of_events: int = 4) -> Case:
+def cases(draw: Draw, number_of_events: int = 3) -> Case:
     """Draw a rule and events near it."""
     clues: list[Clue] = []
     rule = draw_rule(draw, clues)

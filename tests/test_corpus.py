@@ -30,7 +30,7 @@ Figure = Callable[[str], None]
 
 def written_placeholders(path: str | Path) -> set[str]:
     """Return the names between percent signs in a rule's file."""
-    return set(re.findall("%([A-Za-z0-9_]+)%", Path(path).read_text(encoding="utf-8")))
+    return set(re.findall("%([A-Za-z0-9_-]+)%", Path(path).read_text(encoding="utf-8")))
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sigma.collection import SigmaCollection
 from sigma.exceptions import SigmaError
@@ -20,7 +20,6 @@ from sigma.pyeval.codegen import emit_standalone
 from sigma.pyeval.matchers import MATCHERS
 
 FORMATS = ("default", "function", "module", "linked", "json")
-few = settings(max_examples=100)
 each_format = st.sampled_from(FORMATS)
 
 FRAGMENTS = (
@@ -141,7 +140,6 @@ DESCRIPTIONS = ("author", "description", "license")
 LISTS = ("references", "falsepositives", "fields")
 
 
-@few
 @given(text=short, key=st.sampled_from(("title", *DESCRIPTIONS, *LISTS)), output_format=each_format)
 def test_descriptions_stay_text(text: str, key: str, output_format: str) -> None:
     written = [text, "harmless"] if key in LISTS else text
@@ -149,14 +147,12 @@ def test_descriptions_stay_text(text: str, key: str, output_format: str) -> None
         assert record[key] == written
 
 
-@few
 @given(text=short, key=st.sampled_from(("category", "product", "service")), output_format=each_format)
 def test_log_sources_stay_text(text: str, key: str, output_format: str) -> None:
     for record in records_of(rule(logsource={key: text}), output_format):
         assert record["logsource"][key] == text
 
 
-@few
 @given(text=short, key=st.sampled_from(("tags", "id", "status", "level")), output_format=each_format)
 def test_tags_and_ids_stay_text_or_are_refused(text: str, key: str, output_format: str) -> None:
     written = [f"attack.{text}", text] if key == "tags" else text
@@ -175,7 +171,6 @@ def escaped(text: str) -> str:
     return "".join("\\" + character if character in "\\*?" else character for character in text)
 
 
-@few
 @given(text=hostile, modifier=st.sampled_from(MODIFIERS), output_format=each_format)
 def test_values_stay_text(text: str, modifier: str, output_format: str) -> None:
     found = rule({"field" + modifier: [escaped(text), "other"]})
@@ -185,7 +180,6 @@ def test_values_stay_text(text: str, modifier: str, output_format: str) -> None:
     assert compile_expression(expression)(event) is (modifier != "|neq")
 
 
-@few
 @given(text=hostile, form=st.sampled_from(("plain", "wildcards", "all", "cased")), output_format=each_format)
 def test_keywords_and_wildcards_stay_text(text: str, form: str, output_format: str) -> None:
     value = escaped(text)
@@ -201,7 +195,6 @@ def test_keywords_and_wildcards_stay_text(text: str, form: str, output_format: s
     assert compile_expression(expression)({"message": f"b-{text}xyb.c"})
 
 
-@few
 @given(name=short.filter(lambda text: "|" not in text), output_format=each_format)
 def test_field_names_stay_text(name: str, output_format: str) -> None:
     records_of(rule({name: "value", f"{name}|contains": "a"}), output_format)
@@ -209,7 +202,6 @@ def test_field_names_stay_text(name: str, output_format: str) -> None:
     assert compile_expression(expression)({name: "VALUE"})
 
 
-@few
 @given(name=short, output_format=each_format)
 def test_names_of_other_fields_stay_text(name: str, output_format: str) -> None:
     found = rule({"field|fieldref": escaped(name)})
@@ -218,7 +210,6 @@ def test_names_of_other_fields_stay_text(name: str, output_format: str) -> None:
     assert compile_expression(expression)({name: "value", "field": "VALUE"})
 
 
-@few
 @given(text=short, output_format=each_format)
 def test_regular_expressions_stay_text(text: str, output_format: str) -> None:
     found = rule({"field|re": text})
@@ -231,7 +222,6 @@ def test_regular_expressions_stay_text(text: str, output_format: str) -> None:
     assert ast.literal_eval(call.args[2]) == text
 
 
-@few
 @given(name=short)
 def test_search_identifiers_never_appear(name: str) -> None:
     found = rule() | {"detection": {name: {"field": "value"}, "condition": name}}
@@ -242,7 +232,6 @@ def test_search_identifiers_never_appear(name: str) -> None:
     assert expression == "equals(event, 'field', 'value')"
 
 
-@few
 @given(text=short, output_format=each_format)
 def test_placeholder_values_stay_text(text: str, output_format: str) -> None:
     found = rule({"field|expand": "%name%"})
@@ -291,7 +280,6 @@ def test_a_scope_is_written_in_ascii(output_format: str) -> None:
     assert_harmless(output_format, output)
 
 
-@few
 @given(scope=short)
 def test_any_scope_is_an_expression_or_refused(scope: str) -> None:
     pipeline = ProcessingPipeline([ProcessingItem(SetStateTransformation("scope", scope))])
@@ -299,7 +287,6 @@ def test_any_scope_is_an_expression_or_refused(scope: str) -> None:
         convert(rule(), "default", pipeline)
 
 
-@few
 @given(text=hostile)
 def test_text_that_is_no_expression_is_never_compiled(text: str) -> None:
     with pytest.raises(ExpressionError):
