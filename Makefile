@@ -2,31 +2,51 @@
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))))
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALLED := $(VENV)/.installed
+PIP := python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types docs bench clean
+.PHONY: demo test test-pysigma2 test-lowest lint types docs clean
 
-demo: $(INSTALLED)  ## scan the example logs with the example rules
+demo: $(VENV)/.installed  ## scan the example logs with the example rules
 	$(BIN)/sigma-pyeval scan -r examples/rules -p linux_eval --format table examples/logs/*.jsonl
 
-test: $(INSTALLED)  ## run the test suite with coverage
+test: $(VENV)/.installed  ## run the test suite with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-lint: $(INSTALLED)  ## check style
+test-pysigma2: $(VENV)-pysigma2/.installed  ## run the tests of rules and their meaning on pySigma 2
+	$(VENV)-pysigma2/bin/python -m pytest
+
+test-lowest: $(VENV)-lowest/.installed  ## run the suite with the oldest versions that pyproject.toml admits
+	$(VENV)-lowest/bin/python -m pytest
+
+lint: $(VENV)/.installed  ## check style
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: $(INSTALLED)  ## check types
+types: $(VENV)/.installed  ## check types
 	MYPYPATH=. $(BIN)/mypy
 
-docs: $(INSTALLED)  ## write the generated parts of the documentation
+docs: $(VENV)/.installed  ## write the generated parts of the documentation
 	$(BIN)/python docs/generate.py
 
 clean:
-	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-* build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-$(INSTALLED): pyproject.toml
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (make PYTHON=/path/to/python3.11)"; exit 1; }
-	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,cli]'
+$(VENV)/.installed: pyproject.toml
+	$(call new-venv,$(VENV))
+	$(BIN)/$(PIP) -e '.[dev,cli]'
 	touch $@
+
+$(VENV)-pysigma2/.installed: pyproject.toml
+	$(call new-venv,$(VENV)-pysigma2)
+	$(VENV)-pysigma2/bin/$(PIP) -e '.[dev]' 'pysigma>=2.0.1,<3'
+	touch $@
+
+$(VENV)-lowest/.installed: pyproject.toml
+	$(call new-venv,$(VENV)-lowest)
+	$(VENV)-lowest/bin/$(PIP) -e '.[dev]' $$(sed -n '/^dependencies/,/^]/s/^ *"\([A-Za-z-]*\)>=\([0-9.]*\).*/\1==\2/p' pyproject.toml)
+	touch $@
+
+define new-venv
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(1)/bin/python || "$(PYTHON)" -m venv $(1)
+endef

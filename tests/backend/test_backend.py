@@ -217,7 +217,7 @@ def test_detection_becomes_expression(row: Case) -> None:
         ("sel: {A|re|startswith: x}\ncondition: sel", "field 'A': re with startswith or endswith; write ^ or $"),
         ("sel: {A: 9007199254740993}\ncondition: sel", "cannot be held exactly; write it as quoted text"),
         ("sel: {A|contains: x}\ncondition: sel and", "condition 'sel and' cannot be read; join search identifiers"),
-        ("sel: {A|contains: 5}\ncondition: sel", "incompatible to value type of '5'"),
+        ("sel: {A|contains: 5}\ncondition: sel", "contains cannot take the value '5'"),
         ("sel:\n  - null\ncondition: sel", "a keyword cannot be"),
         ("sel: {'|cidr': 10.0.0.0/8}\ncondition: sel", "a keyword cannot be"),
         ("sel: {'|hour': 3}\ncondition: sel", "a keyword cannot be a part of a date; name the field"),

@@ -1,0 +1,55 @@
+"""Error logs of Apache (2.2 and 2.4) and nginx, for rules of ``service: apache`` and ``service: nginx``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from sigma.pyeval.logs.records import Problem, Record
+from sigma.pyeval.logs.text import decode
+from sigma.pyeval.rules import LogSource
+
+APACHE = LogSource(service="apache")
+NGINX = LogSource(service="nginx")
+
+_APACHE = re.compile(
+    r"(?:\[(?P<time>\w{3} \w{3} [ \d]?\d [\d:.]{8,20} \d{4})\] )?"
+    r"\[(?:(?P<module>\w{0,64}):)?(?P<level>[a-z]+\d?)\] "
+    r"(?:\[pid (?P<pid>\d{1,10})(?::tid \w{1,20})?\] )?"
+    r"(?:\[client (?P<client>[^\]\s]{1,128})\] )?"
+    r"(?P<text>.*)",
+    re.DOTALL,
+)
+_NGINX = re.compile(
+    r"(?P<time>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) "
+    r"\[(?P<level>[a-z]+)\] (?P<pid>\d{1,10})#\d{1,10}: (?P<text>.*)",
+    re.DOTALL,
+)
+_FIELDS = {"time": "time", "module": "module", "level": "level", "pid": "s-pid", "client": "c-ip"}
+
+
+class ErrorLogParser:
+    """Lines of an error log to records of the web server's service; ``Parser``.
+
+    ``message`` is the whole line, which keyword rules are written for; ``time``, ``level``, ``module``,
+    ``s-pid`` and ``c-ip`` (with its port where Apache writes one) are there where the line has them. Any
+    other line is a problem.
+    """
+
+    def feed(self, line: int, raw: bytes) -> Iterable[Record | Problem]:
+        """Return the record of one line."""
+        text = decode(raw).rstrip("\r\n")
+        if not text.strip():
+            return ()
+        found, logsource = _APACHE.match(text), APACHE
+        if found is None:
+            found, logsource = _NGINX.match(text), NGINX
+        if found is None:
+            return (Problem.at(line, "not a line of an Apache or nginx error log", raw),)
+        groups = found.groupdict()
+        event = {field: groups[group] for group, field in _FIELDS.items() if groups.get(group)}
+        return (Record({"message": text, **event}, line, logsource),)
+
+    def flush(self) -> Iterable[Record | Problem]:
+        """Return nothing: each line is complete."""
+        return ()

@@ -1,0 +1,81 @@
+"""Opening log files, compressed or not: the content tells, not the name. Reading files is for this module."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+from importlib import import_module
+from pathlib import Path
+from typing import Any, BinaryIO
+
+_GZIP, _BZIP2, _XZ, _ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"
+
+
+class CompressionUnavailableError(ImportError):
+    """The file is compressed in a way that needs an optional package."""
+
+
+def open_log(path: str | Path) -> BinaryIO:
+    """Return the uncompressed bytes of the file at *path* as a buffered reader; the caller closes it.
+
+    gzip, bzip2, xz and zstd (package ``zstandard``) are recognised, several members or frames one after the
+    other too. Nothing is read ahead beyond a buffer, so a file may be of any uncompressed size. A file that
+    is cut off or damaged raises ``EOFError`` or ``OSError`` (``lzma.LZMAError`` for xz) where reading meets
+    the damage, after the lines before.
+
+    Raises:
+        OSError: The file cannot be opened.
+        CompressionUnavailableError: It is zstd-compressed and ``zstandard`` is not installed.
+    """
+    file = Path(path).open("rb")  # noqa: SIM115 (handed to the caller)
+    try:
+        return decompressed(file)
+    except BaseException:
+        file.close()
+        raise
+
+
+def decompressed(file: io.BufferedReader) -> BinaryIO:
+    """Return a reader of what *file* holds, uncompressed; *file* itself where it is not compressed.
+
+    Raises:
+        CompressionUnavailableError: As :func:`open_log`.
+    """
+    magic = file.peek(6)[:6]
+    if magic.startswith(_GZIP):
+        return _Decompressed(gzip.GzipFile(fileobj=file), file)
+    if magic.startswith(_BZIP2):
+        return _Decompressed(bz2.BZ2File(file), file)
+    if magic.startswith(_XZ):
+        return _Decompressed(lzma.LZMAFile(file), file)
+    if magic.startswith(_ZSTD):
+        return _zstd(file)
+    return file
+
+
+def _zstd(file: io.BufferedReader) -> BinaryIO:
+    try:
+        zstandard = import_module("zstandard")
+    except ImportError as error:
+        raise CompressionUnavailableError(
+            "the file is zstd-compressed, which needs the package zstandard: pip install zstandard"
+        ) from error
+    reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+    return _Decompressed(reader, file)
+
+
+class _Decompressed(io.BufferedReader):
+    """A buffered reader that closes the compressed *file* together with the reader on top of it."""
+
+    def __init__(self, reader: Any, file: io.BufferedReader) -> None:
+        super().__init__(reader)
+        self._file = file
+
+    def close(self) -> None:
+        """Close both; safe to call twice."""
+        try:
+            super().close()
+        finally:
+            self._file.close()
