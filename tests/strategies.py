@@ -12,92 +12,24 @@ from typing import Any, TypeVar
 import yaml
 from hypothesis import strategies as st
 
+from .vocabulary import (
+    ADDRESSES,
+    CHAINS,
+    FIELDS,
+    KEYWORD_KINDS,
+    MOMENTS,
+    NAMES,
+    PATTERNS,
+    REGEXES,
+    VALUES,
+    integers,
+    numbers,
+    plain_text,
+    wild_text,
+)
+
 Draw = st.DrawFn
 T = TypeVar("T")
-
-FIELDS = ("CommandLine", "Image", "EventID", "proc.args", "User Name", "a.b.c", "Üser")
-NAMES = ("selection", "selection_a", "sel_b", "filter", "keywords", "_hidden", "note", "org-unit")
-PATTERNS = ("selection*", "sel*", "*", "*_*", "f*r", "_h*", "them")
-PLACEHOLDERS = {"admins": ["root", "adm*n", 7], "one": "K", "weird": [r"C:\x", "a?c"]}
-
-PIECES = (
-    *("a", "A", "b", "curl", "Curl", "/tmp/", "\\Temp\\", "\\", "\\\\", " ", " -r", "x=1", "\n", "'", '"', "{0}", "#"),
-    *("K", "k", "\u212a", "İ", "i", "ſ", "s", "ß", "SS", "Σ", "σ", "ς", "é", "\u0301", "1", "10", "1.0", "true", "null", "%"),
-)
-WILD_PIECES = ("*", "?", "**", "*?", "\\*", "\\?", "\\\\*", "\\\\\\*")
-DASH_PIECES = ("-a", "/a", "–a", "—b", "―b", " -x", "a-b", "--y", "a", " ", "*", "é-é")
-BYTE_PIECES = ("a", "B", "cmd", " /c ", "C:\\x", "foo", "1", "\n", "é", "\u212a", "\\*")
-ASCII_PIECES = ("a", "B", "cmd", " /c ", "\\", "foo", "1", "\n")
-
-plain_text = st.lists(st.sampled_from(PIECES), max_size=4).map("".join)
-wild_text = st.lists(st.sampled_from(PIECES + WILD_PIECES), max_size=5).map("".join)
-dash_text = st.lists(st.sampled_from(DASH_PIECES), min_size=1, max_size=3).map("".join)
-ascii_text = st.lists(st.sampled_from(ASCII_PIECES), min_size=1, max_size=4).map("".join)
-byte_text = st.lists(st.sampled_from(BYTE_PIECES), min_size=1, max_size=4).map("".join)
-field_text = st.sampled_from(FIELDS)
-integers = st.sampled_from((0, 1, -1, 7, 10, 22, 443, 4096, 2**53, 2**63, -5))
-numbers = st.one_of(integers, st.sampled_from((0.5, -1.5, 1.0, 10.0, 2.25, 1e22)))
-time_numbers = st.sampled_from((0, 1, 3, 5, 7, 9, 12, 23, 30, 53, 59, 1970, 2024))
-networks = st.sampled_from(("10.0.0.0/8", "192.168.1.0/24", "192.168.1.7", "fe80::/10", "::1/128", "0.0.0.0/0"))
-placeholder_text = st.sampled_from(("%admins%", "x%one%y", "%weird%", "%one%%admins%", "no placeholder", "100%", "*%one%"))
-
-# Each pattern with texts that it finds and that it does not.
-REGEXES = {
-    r"^cur+l\s": ("curl x", "curr", "CURL x", "\ncurl x"),
-    r"[ab]{2,3}$": ("xab", "xAB", "ab\n", "abc"),
-    r"\bK\d+\b": ("K1", "x K22 y", "k1", "\u212a1"),
-    r"a.b": ("a\nb", "a-b", "A-B", "ab"),
-    r"(?:/tmp|\\Temp)\\?": ("/tmp/x", "C:\\Temp\\x", "/TMP"),
-    r"ſ|ß": ("s", "ſ", "S", "ß", "SS"),
-    r"'\"#\{\}": ("'\"#{}", "'\"#"),
-    r"^$": ("", "\n", "x"),
-}
-regexes = st.sampled_from(tuple(REGEXES))
-
-ADDRESSES = ("10.1.2.3", "192.168.1.7", "192.168.1.300", "fe80::1", "fe80::1%eth0", "::1", "::ffff:10.0.0.1", "11.0.0.1", "10")
-MOMENTS = (
-    *("2024-02-29T23:59:30Z", "2024-01-01T03:05:07+05:00", "2024-12-30 12:30:00", "1970-01-01", "24:00", "2023-07-09T07:07"),
-    *(0, 1_709_251_170, 1_709_251_170_000, 1_709_251_170_123_456, 1_709_251_170.5, "1709251170", -1, 10**30),
-)
-
-# Chains of modifiers with the kind of value they take. ``all`` and ``neq`` are added to any of them.
-CHAINS = {
-    "mixed": ("", "", "", ""),
-    "wild": (
-        *("", "", "contains", "contains", "startswith", "endswith", "startswith|endswith", "cased", "contains|cased"),
-        *("cased|contains", "cased|startswith", "endswith|cased"),
-    ),
-    "dash": ("windash", "windash|contains", "contains|windash", "windash|startswith", "endswith|windash", "cased|windash|contains"),
-    "encoded": (
-        *("wide|base64offset|contains", "wide|base64", "wide", "utf16le|base64offset|contains", "utf16be|base64|contains"),
-        *("utf16be|contains", "utf16|base64offset|contains", "utf16|base64", "cased|wide|contains"),
-    ),
-    "bytes": ("base64", "base64|contains", "base64offset|contains", "base64|base64", "base64offset", "base64|cased"),
-    "regex": ("re", "re", "re|i", "re|m", "re|s", "re|i|m|s", "re|contains", "re|ignorecase|dotall"),
-    "network": ("cidr",),
-    "exists": ("exists",),
-    "number": ("lt", "lte", "gt", "gte"),
-    "time": (
-        *("minute", "hour", "day", "week", "month", "year", "hour|gte", "minute|lt", "week|lte", "year|gt", "day|gte", "month|lt"),
-    ),
-    "field": ("fieldref", "fieldref|startswith", "fieldref|endswith", "fieldref|contains"),
-    "placeholder": ("expand", "contains|expand", "expand|endswith", "cased|expand"),
-}
-VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "mixed": st.one_of(wild_text, numbers, st.booleans(), st.none()),
-    "wild": wild_text,
-    "dash": dash_text,
-    "encoded": ascii_text,
-    "bytes": byte_text,
-    "regex": regexes,
-    "network": networks,
-    "exists": st.booleans(),
-    "number": numbers,
-    "time": time_numbers,
-    "field": field_text,
-    "placeholder": placeholder_text,
-}
-KEYWORD_KINDS = ("wild", "wild", "dash", "encoded", "bytes", "regex", "placeholder")
 
 
 @dataclass(frozen=True)
@@ -120,7 +52,7 @@ class Case:
 
 BOOLEANS = st.booleans()
 NOISE = st.one_of(plain_text, st.none(), numbers, st.booleans())
-KEYWORDS = st.one_of(wild_text, integers)
+KEYWORDS: st.SearchStrategy[Any] = st.one_of(wild_text, integers)
 MAP_FIELDS = (*FIELDS, *FIELDS, *FIELDS, None, None)
 NAME_LISTS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True)
 
@@ -166,14 +98,14 @@ def draw_map(draw: Draw, clues: list[Clue]) -> dict[str, Any]:
 def draw_detection(draw: Draw, clues: list[Clue]) -> Any:
     """Draw a detection: a map, a list of maps, keywords, or a list of both."""
     shape = choose(draw, ("map", "map", "map", "maps", "keywords", "keyword", "mixed"))
-    keywords = KEYWORDS if shape != "mixed" else wild_text
+    keywords: st.SearchStrategy[Any] = KEYWORDS if shape != "mixed" else wild_text
     if shape == "map":
         return draw_map(draw, clues)
     if shape == "keyword":
         keyword = draw(keywords)
         clues.append(Clue(None, "wild", "", (keyword,)))
         return keyword
-    found = []
+    found: list[Any] = []
     for _ in range(choose(draw, range(1, 4))):
         if shape == "maps" or (shape == "mixed" and draw(BOOLEANS)):
             found.append(draw_map(draw, clues))
@@ -185,7 +117,9 @@ def draw_detection(draw: Draw, clues: list[Clue]) -> Any:
 
 def draw_condition(draw: Draw, names: list[str], depth: int = 3) -> str:
     """Draw a condition over *names* in which no selector is empty."""
-    selectors = [f"{word} of {pattern}" for pattern in PATTERNS if _chosen(pattern, names) for word in ("1", "any", "all")]
+    selectors = [
+        f"{word} of {pattern}" for pattern in PATTERNS if _chosen(pattern, names) for word in ("1", "any", "all")
+    ]
     choices = ["name"] * 2 + ["selector"] * bool(selectors) + ["not", "and", "or", "group"] * (depth > 0)
     match choose(draw, choices):
         case "name":
@@ -218,7 +152,7 @@ def draw_rule(draw: Draw, clues: list[Clue]) -> dict[str, Any]:
     """Draw a rule as a mapping, and leave in *clues* what its detections look for."""
     names = draw(NAME_LISTS)
     detection: dict[str, Any] = {name: draw_detection(draw, clues) for name in names}
-    listed = choose(draw, range(0, 6)) == 0
+    listed = choose(draw, range(6)) == 0
     if listed:
         detection["condition"] = [draw_condition(draw, names, 1) for _ in range(choose(draw, range(1, 4)))]
     else:
@@ -287,7 +221,7 @@ def mutate(draw: Draw, text: str) -> str:
         case "around":
             return draw(plain_text) + text + draw(plain_text)
         case "cut":
-            return text[choose(draw, range(0, 2)) : len(text) - choose(draw, range(0, 2))]
+            return text[choose(draw, range(2)) : len(text) - choose(draw, range(2))]
     return text
 
 
@@ -295,7 +229,18 @@ def draw_number(draw: Draw, value: Any) -> Any:
     """Draw a form of a number, boolean or null: itself, its neighbours, its texts."""
     if value is None or isinstance(value, bool):
         return choose(draw, (value, not value, str(value), str(value).lower(), None, "", 0, 1, "null"))
-    forms = (value, value, value + 1, value - 1, float(value), str(value), f"{value}.0", f"0{value}", f" {value}", f"{value}e0")
+    forms = (
+        value,
+        value,
+        value + 1,
+        value - 1,
+        float(value),
+        str(value),
+        f"{value}.0",
+        f"0{value}",
+        f" {value}",
+        f"{value}e0",
+    )
     return choose(draw, (*forms, str(float(value)), f"+{value}", f"x{value}", True, None, float("nan")))
 
 
@@ -322,14 +267,14 @@ def draw_event(draw: Draw, clues: list[Clue]) -> dict[str, Any]:
     """Draw an event that holds values near those which *clues* look for, most of the time."""
     event: dict[str, Any] = {}
     for clue in clues:
-        if choose(draw, range(0, 10)) == 0:
+        if choose(draw, range(10)) == 0:
             continue
         value = shape(draw, draw_value(draw, clue))
         if clue.kind == "field" and draw(BOOLEANS):
-            _place(event, clue.values[0], mutate(draw, str(value)), choose(draw, range(0, 4)))
+            _place(event, clue.values[0], mutate(draw, str(value)), choose(draw, range(4)))
         field = clue.field or choose(draw, ("message", "log.line", "CommandLine"))
-        _place(event, field, value, choose(draw, range(0, 4)))
-    if choose(draw, range(0, 6)) == 0:
+        _place(event, field, value, choose(draw, range(4)))
+    if choose(draw, range(6)) == 0:
         event[choose(draw, FIELDS)] = draw(NOISE)
     return event
 

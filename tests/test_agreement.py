@@ -12,7 +12,8 @@ from sigma.pyeval.codegen import emit_linked, emit_standalone
 
 from .conftest import rule_yaml, thorough
 from .reference import Reference
-from .strategies import PLACEHOLDERS, Case, cases, show
+from .strategies import Case, cases, show
+from .vocabulary import PLACEHOLDERS
 
 Match = Callable[[dict[str, Any]], list[dict[str, Any]]]
 

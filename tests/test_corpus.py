@@ -139,14 +139,8 @@ def test_atomic_red_team(
 ) -> None:
     ruleset = select("rules/linux/process_creation", "rules-threat-hunting/linux/process_creation")
     assert len(ruleset.rules) == 124
-    wanted = {
-        (row["line"], row["rule_id"]) for row in expected if row["shape"].startswith("process_creation/")
-    }
-    found = {
-        (line, rule_id)
-        for line, row in enumerate(atomic_events, 1)
-        for rule_id in matches(ruleset, row["event"])
-    }
+    wanted = {(row["line"], row["rule_id"]) for row in expected if row["shape"].startswith("process_creation/")}
+    found = {(line, rule_id) for line, row in enumerate(atomic_events, 1) for rule_id in matches(ruleset, row["event"])}
     assert_pairs(found, wanted)
     figure(f"atomic: {len(found)} matches of 124 rules on {len(atomic_events)} processes, all as expected")
 
@@ -164,7 +158,9 @@ def log_lines(shared: Path, pattern: str) -> Iterator[tuple[str, int, str]]:
 SHAPES: list[Any] = [
     pytest.param("raw-line", ("rules/linux/builtin",), 22, "syslog/**/*", lambda line: {"message": line}, id="syslog"),
     pytest.param("journald-json", ("rules/linux/builtin",), 22, "journald/*", json.loads, id="journald"),
-    pytest.param("cloudtrail-nested", ("rules/cloud/aws/cloudtrail",), 57, "cloud/*.jsonl", json.loads, id="cloudtrail"),
+    pytest.param(
+        "cloudtrail-nested", ("rules/cloud/aws/cloudtrail",), 57, "cloud/*.jsonl", json.loads, id="cloudtrail"
+    ),
 ]
 
 
@@ -184,13 +180,9 @@ def test_linux_logs(
     assert len(ruleset.rules) == count
     lines = list(log_lines(shared, files))
     found = {
-        (name, number, rule_id)
-        for name, number, line in lines
-        for rule_id in matches(ruleset, decoded(parse(line)))
+        (name, number, rule_id) for name, number, line in lines for rule_id in matches(ruleset, decoded(parse(line)))
     }
-    assert_pairs(
-        found, {(row["file"], row["line"], row["rule_id"]) for row in expected if row["shape"] == shape}
-    )
+    assert_pairs(found, {(row["file"], row["line"], row["rule_id"]) for row in expected if row["shape"] == shape})
     figure(f"{shape}: {len(found)} matches of {count} rules on {len(lines)} lines, all as expected")
 
 
@@ -209,9 +201,7 @@ def test_windows_attack_samples(shared: Path, by_path: dict[str, Any], figure: F
     events = list(json_lines(shared / "windows" / "evtx_attack_samples.jsonl"))
     rows = list(json_lines(shared / "windows" / "expected.jsonl"))
     missing = [
-        row
-        for row in rows
-        if not matches(Ruleset([by_path[row["rule_path"]]]), events[row["event_index"]]["event"])
+        row for row in rows if not matches(Ruleset([by_path[row["rule_path"]]]), events[row["event_index"]]["event"])
     ]
     assert not missing, f"{len(missing)} of {len(rows)} are missing: {missing[:3]}"
     figure(f"windows: all {len(rows)} listed matches occur")
@@ -249,22 +239,16 @@ def test_the_module_runs_alone(
         input=lines.encode(), capture_output=True, cwd=tmp_path, check=True, timeout=120,
     )  # fmt: skip
     assert not done.stderr
-    found = [
-        (match["source"]["line"], match["rule"]["id"]) for match in map(json.loads, done.stdout.splitlines())
-    ]
+    found = [(match["source"]["line"], match["rule"]["id"]) for match in map(json.loads, done.stdout.splitlines())]
     wanted = [
-        (line, match.rule.id)
-        for line, row in enumerate(atomic_events, 1)
-        for match in ruleset.scan(row["event"])
+        (line, match.rule.id) for line, row in enumerate(atomic_events, 1) for match in ruleset.scan(row["event"])
     ]
     assert found == wanted
     assert wanted
     figure(f"module: {len(found)} matches of 210 rules on {len(lines.splitlines())} events, as Ruleset.scan")
 
 
-def test_the_module_imports_the_standard_library_alone(
-    select: Callable[..., Ruleset], tmp_path: Path
-) -> None:
+def test_the_module_imports_the_standard_library_alone(select: Callable[..., Ruleset], tmp_path: Path) -> None:
     module = tmp_path / "detections.py"
     text = emit_standalone(select("rules/linux").rules)
     module.write_text(text, encoding="ascii")

@@ -115,9 +115,7 @@ def test_decisions_are_true(vectors: list[dict[str, Any]]) -> None:
 def test_the_reference_passes_the_clean_vectors(vectors: list[dict[str, Any]]) -> None:
     """The evaluator that the agreement property trusts is itself held against what other engines assert."""
     single = [
-        vector
-        for vector in vectors
-        if is_clean(vector) and len(list(yaml.safe_load_all(rule_text(vector)))) == 1
+        vector for vector in vectors if is_clean(vector) and len(list(yaml.safe_load_all(rule_text(vector)))) == 1
     ]
     wrong = [
         vector["id"]
