@@ -46,9 +46,7 @@ def the_event(parser: Parser, line: bytes) -> dict[str, Any]:
 def damaged(*examples: bytes) -> st.SearchStrategy[list[bytes]]:
     """Lines that are examples with pieces cut out or put in from elsewhere, and lines of any bytes."""
     pieces = st.sampled_from([piece for example in examples for piece in (example, *example.split(b" "))])
-    noise = st.one_of(
-        st.binary(max_size=12), st.sampled_from([b'"', b"\\", b"[", b"{", b"]", b"=", b"\0", b"\xff"])
-    )
+    noise = st.one_of(st.binary(max_size=12), st.sampled_from([b'"', b"\\", b"[", b"{", b"]", b"=", b"\0", b"\xff"]))
     joined = st.lists(st.one_of(pieces, noise), max_size=8).map(b" ".join)
     cut = st.builds(
         lambda line, at, put: line[: at % (len(line) + 1)] + put + line[at % (len(line) + 1) :],

@@ -271,9 +271,7 @@ def test_hostile_lines_take_no_time(line: bytes) -> None:
 
 
 @needs_shared_data
-@pytest.mark.parametrize(
-    "name", ["elastic_apache_access_combined.log", "scan_acunetix.log", "lnav_shop_access.log"]
-)
+@pytest.mark.parametrize("name", ["elastic_apache_access_combined.log", "scan_acunetix.log", "lnav_shop_access.log"])
 def test_logs_of_others_are_read_without_problems(name: str) -> None:
     lines = (SHARED / "data/linux/web" / name).read_bytes().split(b"\n")
     found = feed_all(AccessLogParser(), *lines)

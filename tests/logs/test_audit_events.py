@@ -100,15 +100,11 @@ def test_an_execve_record_cut_in_pieces_also_comes_whole() -> None:
     event = AuditEvent(5).syscall("execve").add("EXECVE", 'argc=2 a0="sh" a1_len=4 a1[0]="ab"')
     out = run(AuditdParser(), event.add("EXECVE", ' a1[1]="cd"').lines)
     whole = [found for found in out if isinstance(found, Record) and found.event.get("a1") == "abcd"]
-    assert [(found.line, found.logsource.service, found.event["a0"]) for found in whole] == [
-        (1, "auditd", "sh")
-    ]
+    assert [(found.line, found.logsource.service, found.event["a0"]) for found in whole] == [(1, "auditd", "sh")]
 
 
 def test_failed_executions_come_only_on_request() -> None:
-    event = (
-        AuditEvent(1).syscall("execve", success="no", code="-2", exe="/bin/sh").path("/opt/ls").title("sh")
-    )
+    event = AuditEvent(1).syscall("execve", success="no", code="-2", exe="/bin/sh").path("/opt/ls").title("sh")
     assert events(event) == []
     (found,) = events(event, failed_executions=True)
     assert (found.event["_EXE"], found.event["_CMDLINE"], found.event["_AUDIT_EXIT"]) == (
@@ -147,9 +143,7 @@ def test_a_pid_used_again_has_the_new_program() -> None:
 
 
 def test_a_created_file_is_a_file_event() -> None:
-    event = AuditEvent(4).syscall(
-        "openat", registers=("ffffff9c", "7f", "241", "1b6"), items=2, exe="/usr/bin/vi"
-    )
+    event = AuditEvent(4).syscall("openat", registers=("ffffff9c", "7f", "241", "1b6"), items=2, exe="/usr/bin/vi")
     event.cwd("/etc").path("/etc", "PARENT", "040755").path("cron.d/x", "CREATE").title("vi", "cron.d/x")
     (found,) = events(event)
     assert found.logsource.category == "file_event"
@@ -165,9 +159,7 @@ def test_a_created_file_is_a_file_event() -> None:
     ("success", "flags", "count"), [("yes", "1", 1), ("yes", "0", 0), ("no", "1", 0), ("no", "241", 0)]
 )
 def test_reading_or_failing_is_no_file_event(success: str, flags: str, count: int) -> None:
-    event = AuditEvent(4).syscall(
-        "openat", registers=("ffffff9c", "7f", flags, "0"), success=success, items=1
-    )
+    event = AuditEvent(4).syscall("openat", registers=("ffffff9c", "7f", flags, "0"), success=success, items=1)
     assert len(events(event.cwd("/").path("x").title("t"))) == count
 
 
@@ -187,8 +179,7 @@ def test_connections(call: str, success: str, code: str, saddr: str, peer: tuple
     event = AuditEvent(4).syscall(call, success=success, code=code, exe="/usr/bin/nc")
     found = events(event.add("SOCKADDR", f"saddr={saddr}").title("nc"))
     assert [
-        (event.logsource.category, event.event["_DESTINATION_IP"], event.event["_DESTINATION_PORT"])
-        for event in found
+        (event.logsource.category, event.event["_DESTINATION_IP"], event.event["_DESTINATION_PORT"]) for event in found
     ] == ([("network_connection", *peer)] if peer else [])
     assert all(event.event["_INITIATED"] is True and event.event["_EXE"] == "/usr/bin/nc" for event in found)
 

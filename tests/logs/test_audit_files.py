@@ -11,9 +11,7 @@ from sigma.pyeval.logs.audit_files import written_files
 FDCWD = "ffffff9c"
 
 
-def path(
-    name: str | None, kind: str = "NORMAL", mode: str = "0100644", field: str = "nametype"
-) -> dict[str, Any]:
+def path(name: str | None, kind: str = "NORMAL", mode: str = "0100644", field: str = "nametype") -> dict[str, Any]:
     return {"type": "PATH", "name": name, "mode": mode, field: kind}
 
 
@@ -64,9 +62,7 @@ def test_written_files(syscall: dict[str, Any], paths: list[dict[str, Any]], fil
     assert written_files(syscall, paths, "/w", None) == files
 
 
-@pytest.mark.parametrize(
-    ("oflag", "files"), [("0100101", ["/w/x"]), ("02000000", []), ("nonsense", []), (None, [])]
-)
+@pytest.mark.parametrize(("oflag", "files"), [("0100101", ["/w/x"]), ("02000000", []), ("nonsense", []), (None, [])])
 def test_flags_of_openat2_stand_in_a_record_of_their_own(oflag: str | None, files: list[str]) -> None:
     record = {"type": "OPENAT2", "oflag": oflag}
     assert written_files(call("openat2", FDCWD, "7f"), [path("x")], "/w", record) == files

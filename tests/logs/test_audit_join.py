@@ -131,9 +131,7 @@ def test_the_records_of_one_event_are_bounded() -> None:
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), min_size=1), st.randoms())
 def test_order_and_interleaving_do_not_matter(arguments: list[str], source: random.Random) -> None:
     """Any order of the records of a few events that overlap gives the same joined events."""
-    connect = (
-        AuditEvent(8).syscall("connect").add("SOCKADDR", "saddr=02000050C00002050000000000000000").title("x")
-    )
+    connect = AuditEvent(8).syscall("connect").add("SOCKADDR", "saddr=02000050C00002050000000000000000").title("x")
     create = AuditEvent(9).syscall("creat", items=1, pid=77).cwd("/tmp").path("x y", "CREATE").title("touch")
     events = [
         AuditEvent(6).execution(*arguments, exe="/bin/a b", pid=30, ppid=2),

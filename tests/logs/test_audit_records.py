@@ -238,9 +238,7 @@ def test_events_do_not_share_state() -> None:
     assert second["cwd"] == "/"
 
 
-WORDS = st.text(
-    st.characters(codec="ascii", min_codepoint=0x21, exclude_characters="\"'=(),{}\x7f"), min_size=1
-)
+WORDS = st.text(st.characters(codec="ascii", min_codepoint=0x21, exclude_characters="\"'=(),{}\x7f"), min_size=1)
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True).filter(lambda name: name not in {"name", "key"})
 
 

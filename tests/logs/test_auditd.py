@@ -18,9 +18,7 @@ from sigma.pyeval.logs.records import Problem, Record
 
 SHARED = Path(os.environ.get("PYEVAL_SHARED", Path(__file__).parents[3] / "shared"))
 LINUX = SHARED / "data" / "linux"
-needs_shared = pytest.mark.skipif(
-    not LINUX.is_dir(), reason="the shared log files are not here (PYEVAL_SHARED)"
-)
+needs_shared = pytest.mark.skipif(not LINUX.is_dir(), reason="the shared log files are not here (PYEVAL_SHARED)")
 
 
 def test_records_come_at_once_and_the_joined_event_last() -> None:
@@ -40,9 +38,7 @@ def test_records_come_at_once_and_the_joined_event_last() -> None:
 
 
 def test_other_lines_are_problems_and_blank_ones_nothing() -> None:
-    out = run(
-        AuditdParser(), ["# note\x1b", "", "  ", 'type=CWD msg=audit(1700000000.000:1): cwd="/"', "type=X"]
-    )
+    out = run(AuditdParser(), ["# note\x1b", "", "  ", 'type=CWD msg=audit(1700000000.000:1): cwd="/"', "type=X"])
     assert [(found.line, isinstance(found, Problem)) for found in out] == [(1, True), (4, False), (5, True)]
     assert isinstance(out[0], Problem)
     assert out[0].excerpt == "# note\\x1b"
@@ -87,17 +83,12 @@ key=0101 key=(null) oflag=9 UID="x" UID=(null) exe=(null) exe="/x" msg=' ' " typ
 proctitle=00
 """
 FRAGMENTS = st.sampled_from([*WORDS.split(), "\x1d", f"argc={'9' * 5000}"])
-TYPES = st.sampled_from(
-    ["SYSCALL", "EXECVE", "CWD", "PATH", "PROCTITLE", "SOCKADDR", "OPENAT2", "EOE", "USER_CMD"]
-)
+TYPES = st.sampled_from(["SYSCALL", "EXECVE", "CWD", "PATH", "PROCTITLE", "SOCKADDR", "OPENAT2", "EOE", "USER_CMD"])
 
 
 @given(st.lists(st.tuples(TYPES, st.integers(1, 3), st.lists(FRAGMENTS)), max_size=12))
 def test_odd_records_are_never_an_exception(records: list[tuple[str, int, list[str]]]) -> None:
-    lines = [
-        f"type={kind} msg=audit(1700000000.000:{serial}): {' '.join(parts)}"
-        for kind, serial, parts in records
-    ]
+    lines = [f"type={kind} msg=audit(1700000000.000:{serial}): {' '.join(parts)}" for kind, serial, parts in records]
     out = run(AuditdParser(failed_executions=True, user_names={0: "root"}), lines)
     assert sum(isinstance(found, Record) and "type" in found.event for found in out) >= len(lines)
     json.dumps([found.event for found in out if isinstance(found, Record)])
@@ -136,9 +127,7 @@ def test_records_agree_with_the_reference_parse(reference: Path) -> None:
     name = reference.name.removeprefix("auditd__").removesuffix(".records.jsonl").replace("__", "/")
     lines = (LINUX / "auditd" / name).read_bytes().split(b"\n")
     out = run(AuditdParser(failed_executions=True), lines)
-    records = {
-        found.line: found.event for found in out if isinstance(found, Record) and "type" in found.event
-    }
+    records = {found.line: found.event for found in out if isinstance(found, Record) and "type" in found.event}
     processes = {found.serial: found.event for found in joined(out) if "_TARGET_FILE" not in found.event}
     for line in reference.read_text().splitlines():
         row = json.loads(line)

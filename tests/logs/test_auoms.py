@@ -33,9 +33,7 @@ PATHS = (
 
 
 def message(call: str, number: int, rest: str, success: str = "yes", code: str = "0") -> str:
-    return (
-        f"{HEAD}syscall={call} syscall_r={number} success={success} exit={code} a0=1 {IDS}{PATHS}{rest}{TAIL}"
-    )
+    return f"{HEAD}syscall={call} syscall_r={number} success={success} exit={code} a0=1 {IDS}{PATHS}{rest}{TAIL}"
 
 
 def feed(text: str, **options: Any) -> list[Record | Problem]:
@@ -44,9 +42,9 @@ def feed(text: str, **options: Any) -> list[Record | Problem]:
 
 def test_an_execution() -> None:
     out = feed(message("execve", 59, 'argc=3 cmdline="sh -c "id; ls -l""'))
-    assert [
-        (found.event["type"], found.line, found.serial) for found in out[:-1] if isinstance(found, Record)
-    ] == [(kind, 1, "7") for kind in ("SYSCALL", "EXECVE", "CWD", "PATH", "PATH")]
+    assert [(found.event["type"], found.line, found.serial) for found in out[:-1] if isinstance(found, Record)] == [
+        (kind, 1, "7") for kind in ("SYSCALL", "EXECVE", "CWD", "PATH", "PATH")
+    ]
     assert [found.event for found in joined(out)] == [
         {
             "_EXE": "/bin/dash",
@@ -70,9 +68,7 @@ def test_an_execution() -> None:
 
 def test_records_have_the_names_of_auditd() -> None:
     syscall, execve, cwd, path, library = (
-        found.event
-        for found in feed(message("execve", 59, 'argc=2 cmdline="sh -i"'))[:5]
-        if isinstance(found, Record)
+        found.event for found in feed(message("execve", 59, 'argc=2 cmdline="sh -i"'))[:5] if isinstance(found, Record)
     )
     names = ("arch", "ARCH", "syscall", "SYSCALL", "uid", "UID", "EUID", "AUID")
     assert {name: syscall[name] for name in names} == {

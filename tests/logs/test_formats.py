@@ -82,9 +82,7 @@ def test_mixed_and_unknown_content_has_a_reason(lines: list[bytes], reason: str)
     assert (detection.format, detection.reason) == (None, reason)
 
 
-@given(
-    st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([SYSLOG, ACCESS, AUDITD, JSONL])), max_size=10)
-)
+@given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([SYSLOG, ACCESS, AUDITD, JSONL])), max_size=10))
 def test_any_content_is_answered(lines: list[bytes]) -> None:
     detection = detect_format(lines)
     assert detection.format is None or detection.format == "evtx" or detection.format in FORMATS

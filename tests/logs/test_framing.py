@@ -50,18 +50,14 @@ def test_messages_of_a_stream(data: bytes, messages: list[bytes | str]) -> None:
         (b"<1>345678901\n<2>x\n", [b"<1>34567", "message without a newline cut at 8 octets", b"<2>x"]),
     ],
 )
-def test_a_long_message_is_cut_and_reported_and_the_next_is_read(
-    data: bytes, messages: list[bytes | str]
-) -> None:
+def test_a_long_message_is_cut_and_reported_and_the_next_is_read(data: bytes, messages: list[bytes | str]) -> None:
     assert split(data, limit=8) == messages
     assert split(data, [1] * len(data), limit=8) == messages
 
 
 @given(
     st.lists(
-        st.tuples(
-            st.booleans(), st.binary(max_size=20).map(lambda text: text.replace(b"\n", b"").strip(b"\r\0 "))
-        )
+        st.tuples(st.booleans(), st.binary(max_size=20).map(lambda text: text.replace(b"\n", b"").strip(b"\r\0 ")))
     ),
     st.lists(st.integers(1, 30), max_size=20),
 )

@@ -49,9 +49,7 @@ def test_values_of_an_entry(entry: dict[str, Any], event: dict[str, Any]) -> Non
 def test_a_field_left_out_for_its_size_stays_null_and_is_reported() -> None:
     found = feed_all(JournaldParser(), b'{"MESSAGE": null, "_COMM": "sshd", "X": null}')
     assert events(found) == [{"MESSAGE": None, "_COMM": "sshd", "X": None}]
-    assert problems(found) == [
-        (1, "left out by journalctl for its size: MESSAGE, X; read the journal with --all")
-    ]
+    assert problems(found) == [(1, "left out by journalctl for its size: MESSAGE, X; read the journal with --all")]
 
 
 @pytest.mark.parametrize(

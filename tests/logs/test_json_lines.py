@@ -147,18 +147,14 @@ VALUES = st.recursive(
         st.text(max_size=8),
         st.sampled_from(['"', "{", "]", "\\"]),
     ),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=3)
-    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=3)),
     max_leaves=8,
 )
 
 
 @given(
     st.lists(
-        st.dictionaries(
-            st.text(max_size=4).filter(lambda key: key not in {"Event", "Records"}), VALUES, min_size=1
-        ),
+        st.dictionaries(st.text(max_size=4).filter(lambda key: key not in {"Event", "Records"}), VALUES, min_size=1),
         max_size=4,
     ),
     st.sampled_from([None, 1, "\t"]),

@@ -29,9 +29,7 @@ def test_values(raw: bytes, value: Any) -> None:
     assert parse_json(raw) == value
 
 
-@pytest.mark.parametrize(
-    "raw", [b"", b"{", b"{'a': 1}", b'{"a": }', b"[" * 5000, b'{"a":' * 5000 + b"NaN", b"nul"]
-)
+@pytest.mark.parametrize("raw", [b"", b"{", b"{'a': 1}", b'{"a": }', b"[" * 5000, b'{"a":' * 5000 + b"NaN", b"nul"])
 def test_no_json(raw: bytes) -> None:
     with pytest.raises(JsonError):
         parse_json(raw)

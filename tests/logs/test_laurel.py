@@ -57,9 +57,7 @@ def test_arguments_that_were_joined_stay_joined() -> None:
 
 def test_the_parent_that_laurel_knows_is_used() -> None:
     out = feed({**EXECUTION, "PARENT_INFO": {"ARGV": ["sh", "-c", "x"], "exe": "/bin/sh"}})
-    assert [(f.event["_PARENT_EXE"], f.event["_PARENT_CMDLINE"]) for f in joined(out)] == [
-        ("/bin/sh", "sh -c x")
-    ]
+    assert [(f.event["_PARENT_EXE"], f.event["_PARENT_CMDLINE"]) for f in joined(out)] == [("/bin/sh", "sh -c x")]
 
 
 def test_a_connection() -> None:
@@ -69,9 +67,7 @@ def test_a_connection() -> None:
         {"SADDR": {"saddr_fam": "inet", "laddr": "192.0.2.5", "lport": 80}},
     ):
         found = joined(feed({**event, "SOCKADDR": [address]}))
-        assert [(f.event["_DESTINATION_IP"], f.event["_DESTINATION_PORT"]) for f in found] == [
-            ("192.0.2.5", "80")
-        ]
+        assert [(f.event["_DESTINATION_IP"], f.event["_DESTINATION_PORT"]) for f in found] == [("192.0.2.5", "80")]
 
 
 @pytest.mark.parametrize(
@@ -113,21 +109,15 @@ FIELDS += [
 ]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS) | st.text(), inner, max_size=4)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS) | st.text(), inner, max_size=4),
     max_leaves=12,
 )
-RECORDS = st.dictionaries(
-    st.sampled_from([*SYSCALL, "PARENT_INFO", "EXECVE", "PATH", "SYSCALL", "SOCKADDR"]), JSON
-)
+RECORDS = st.dictionaries(st.sampled_from([*SYSCALL, "PARENT_INFO", "EXECVE", "PATH", "SYSCALL", "SOCKADDR"]), JSON)
 
 
 @given(RECORDS, st.dictionaries(st.sampled_from(FIELDS), JSON))
 def test_any_json_is_read(records: dict[str, Any], syscall: dict[str, Any]) -> None:
-    out = feed(
-        {"ID": "1700000000.000:7", "SYSCALL": {**SYSCALL, **syscall}, "EXECVE": {"ARGV": []}, **records}
-    )
+    out = feed({"ID": "1700000000.000:7", "SYSCALL": {**SYSCALL, **syscall}, "EXECVE": {"ARGV": []}, **records})
     json.dumps([found.event for found in out if isinstance(found, Record)])
 
 
@@ -140,6 +130,4 @@ def test_any_bytes_are_read(line: bytes) -> None:
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in sorted(LAUREL.glob("*.json"))])
 def test_joined_events_agree_with_the_original_log(path: Path) -> None:
     original = joined(run(AuditdParser(), path.with_suffix(".txt").read_bytes().split(b"\n")))
-    assert [f.event for f in joined(run(LaurelParser(), path.read_bytes().split(b"\n")))] == [
-        f.event for f in original
-    ]
+    assert [f.event for f in joined(run(LaurelParser(), path.read_bytes().split(b"\n")))] == [f.event for f in original]

@@ -159,8 +159,7 @@ def test_fields_of_a_line(line: bytes, fields: dict[str, Any]) -> None:
 
 def test_sudo_and_pam_are_taken_apart() -> None:
     assert (
-        the_event(SyslogParser(), SUDO).items()
-        >= {"SUDO_USER": "ann", "USER": "#-1", "COMMAND": "/bin/bash"}.items()
+        the_event(SyslogParser(), SUDO).items() >= {"SUDO_USER": "ann", "USER": "#-1", "COMMAND": "/bin/bash"}.items()
     )
     pam = the_event(SyslogParser(), PAM)
     assert pam.items() >= {"SYSLOG_IDENTIFIER": "su", "PAM_MODULE": "pam_unix", "user": "news"}.items()
@@ -183,9 +182,7 @@ def test_log_source(line: bytes, service: str | None) -> None:
 
 
 def test_blank_lines_are_no_events_and_binary_ones_are_problems_that_stay_searchable() -> None:
-    found = feed_all(
-        SyslogParser(), b"", b"  \t", b"\0\0", b"\x01\x02 wget evil", b"\0\0Feb  5 17:32:18 box app: x"
-    )
+    found = feed_all(SyslogParser(), b"", b"  \t", b"\0\0", b"\x01\x02 wget evil", b"\0\0Feb  5 17:32:18 box app: x")
     assert problems(found) == [(4, "no syslog header, and control characters in the text")]
     assert [event["MESSAGE"] for event in events(found)] == ["\x01\x02 wget evil", "x"]
 
@@ -242,9 +239,7 @@ def test_no_line_breaks_the_parser_or_is_lost(lines: list[bytes]) -> None:
     assert kept == {number for number, line in enumerate(lines, 1) if line.strip(b"\0\r\n\t ")}
 
 
-@given(
-    st.binary(max_size=60), st.sampled_from([b"", b"<34>", b"Oct 11 22:14:15 h su: ", b"<3>1 - h a - - - "])
-)
+@given(st.binary(max_size=60), st.sampled_from([b"", b"<34>", b"Oct 11 22:14:15 h su: ", b"<3>1 - h a - - - "]))
 def test_a_keyword_found_in_the_line_is_found_in_the_event(text: bytes, head: bytes) -> None:
     line = head + text
     raw = parse_syslog(line)["SYSLOG_RAW"]

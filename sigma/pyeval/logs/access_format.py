@@ -11,8 +11,7 @@ COMBINED = f'{COMMON} "%{{Referer}}i" "%{{User-Agent}}i"'
 VHOST_COMMON = f"%v {COMMON}"
 VHOST_COMBINED = f"%v:%p {COMBINED}"
 NGINX_COMBINED = (
-    "$remote_addr - $remote_user [$time_local] "
-    '"$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'
+    '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'
 )
 
 REQUEST, TIME, TARGET = "request", "time", "target"
@@ -125,9 +124,7 @@ def compile_access_format(text: str) -> AccessFormat:
             pattern += re.escape(part)
             continue
         if isinstance(before, _Directive):
-            raise AccessFormatError(
-                f"nothing separates {before.text} from {part.text}: their values run together"
-            )
+            raise AccessFormatError(f"nothing separates {before.text} from {part.text}: their values run together")
         pattern += f"({_value_pattern(part, str(before), after if isinstance(after, str) else '')})"
         fields.append(part.field)
     if not fields:

@@ -115,9 +115,7 @@ class AuditEvents:
         user_names: User id -> name, for logs without ENRICHED names.
     """
 
-    def __init__(
-        self, *, failed_executions: bool = False, user_names: Mapping[int, str] | None = None
-    ) -> None:
+    def __init__(self, *, failed_executions: bool = False, user_names: Mapping[int, str] | None = None) -> None:
         self._failed_executions = failed_executions
         self._user_names = user_names or {}
         self._processes = ProcessTable()

@@ -22,9 +22,7 @@ _DIRECTORY_REGISTER = {
 """System call -> register with the descriptor of the directory that the new name is relative to."""
 
 
-def written_files(
-    syscall: Event, paths: Sequence[Event], cwd: str | None, openat2: Event | None
-) -> list[str]:
+def written_files(syscall: Event, paths: Sequence[Event], cwd: str | None, openat2: Event | None) -> list[str]:
     """Return the files that a successful system call created, renamed something to, or opened for writing.
 
     Args:

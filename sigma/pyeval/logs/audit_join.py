@@ -147,9 +147,7 @@ class EventJoiner:
             if pending is not None:
                 self._finish(pending, out)
 
-    def _finish(
-        self, pending: _Pending, out: list[Record | Problem], found: EventRecords | None = None
-    ) -> None:
+    def _finish(self, pending: _Pending, out: list[Record | Problem], found: EventRecords | None = None) -> None:
         del self._pending[pending.key]
         self._bytes -= pending.size
         if found is None:

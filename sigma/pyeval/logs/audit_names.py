@@ -26,12 +26,7 @@ def add_names(event: dict[str, Any], user_names: Mapping[int, str], group_names:
         if names:
             for field in fields:
                 value = event.get(field)
-                if (
-                    isinstance(value, str)
-                    and value.isdecimal()
-                    and len(value) <= 10
-                    and field.upper() not in event
-                ):
+                if isinstance(value, str) and value.isdecimal() and len(value) <= 10 and field.upper() not in event:
                     name = "unset" if value == UNSET_ID else names.get(int(value))
                     if name is not None:
                         event[field.upper()] = name

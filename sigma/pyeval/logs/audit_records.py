@@ -109,9 +109,7 @@ def parse_audit_text(text: str) -> dict[str, Any] | None:
     return audit_event(record_type, text[header.end() :], f"{seconds}{milliseconds}000", serial, node)
 
 
-def audit_event(
-    record_type: str, body: str, time: str, serial: str, node: str | None = None
-) -> dict[str, Any]:
+def audit_event(record_type: str, body: str, time: str, serial: str, node: str | None = None) -> dict[str, Any]:
     """Return the event of one record.
 
     Args:

@@ -25,9 +25,7 @@ MAX_SPLIT_COMMAND_LINE = 65_536
 """Characters of a command line that are split into arguments; a longer one stays as it is."""
 
 _HEADER = re.compile(r"\s*type=(\S+) audit\(([0-9]{1,12})\.([0-9]{3}):([0-9]{1,20})\): *", re.ASCII)
-_FIELD = re.compile(
-    r'(?<![\w\-])([A-Za-z][\w\-]*)=(\[(?:"(?:[^"\\]|\\.)*"(?:, ?)?)*\]|"[^"]*"(?=$| )|[^ ]*)', re.ASCII
-)
+_FIELD = re.compile(r'(?<![\w\-])([A-Za-z][\w\-]*)=(\[(?:"(?:[^"\\]|\\.)*"(?:, ?)?)*\]|"[^"]*"(?=$| )|[^ ]*)', re.ASCII)
 _UNQUOTED_TEXTS = frozenset({"cmdline", "proctitle"})  # they may hold anything, and stand before "redactors="
 _NEXT_FIELD = " redactors="
 _ARCH_NUMBERS = {name: number for number, name in ARCHITECTURES.items()}
@@ -39,9 +37,7 @@ _PATH_FIELDS = frozenset({
     "name", "inode", "dev", "mode", "o_user", "ouid", "owner_group", "ogid", "rdev", "nametype",
     "cap_fp", "cap_fi", "cap_fe", "cap_fver", "cap_frootid",
 })  # fmt: skip
-_OTHER_RECORDS = frozenset(
-    {"cwd", "argc", "cmdline", "proctitle", "saddr", "saddr_r", "arch", "syscall", "syscall_r"}
-)
+_OTHER_RECORDS = frozenset({"cwd", "argc", "cmdline", "proctitle", "saddr", "saddr_r", "arch", "syscall", "syscall_r"})
 
 
 class AuomsParser(Parser):
@@ -64,9 +60,7 @@ class AuomsParser(Parser):
             return [Problem.at(line, f"no JSON: {error}", raw)]
         header = _HEADER.match(message)
         if header is None:
-            reason = (
-                "no AUOMS event: its message does not begin with type=... audit(seconds.milliseconds:serial)"
-            )
+            reason = "no AUOMS event: its message does not begin with type=... audit(seconds.milliseconds:serial)"
             return [Problem.at(line, reason, raw)]
         event_type, seconds, milliseconds, serial = header.groups()
         fields = _fields(message[header.end() :])
@@ -145,11 +139,7 @@ def _syscall(fields: Mapping[str, str]) -> dict[str, Any]:
     for name, value in fields.items():
         if name == "key":
             record["key"] = decode_keys(fields.get("key_r", value))
-        elif (
-            name not in _OTHER_RECORDS
-            and name not in _PATH_FIELDS
-            and not name.startswith(("path_", "key_r"))
-        ):
+        elif name not in _OTHER_RECORDS and name not in _PATH_FIELDS and not name.startswith(("path_", "key_r")):
             record[_ENRICHED_NAMES.get(name, name)] = value
     if record.get("ses") == "-1":
         record["ses"] = "4294967295"
@@ -176,14 +166,10 @@ def _execve(cmdline: str, argc: str) -> dict[str, Any]:
 
 
 def _paths(fields: Mapping[str, str]) -> list[dict[str, Any]]:
-    columns = {
-        name: _texts(fields.get(f"path_{name}", "")) for name in ("name", "nametype", "mode", "ouid", "ogid")
-    }
+    columns = {name: _texts(fields.get(f"path_{name}", "")) for name in ("name", "nametype", "mode", "ouid", "ogid")}
     records = []
     for item in range(len(columns["name"])):
-        values = {
-            name: column[item] for name, column in columns.items() if item < len(column) and column[item]
-        }
+        values = {name: column[item] for name, column in columns.items() if item < len(column) and column[item]}
         records.append({"type": "PATH", "item": str(item), **values})
     return records
 

@@ -58,9 +58,7 @@ def _extension(text: str) -> dict[str, str]:
     """Return the pairs; a value runs up to the blank before the next key, since values hold blanks."""
     keys = list(_KEY.finditer(text))
     starts = [*(key.start() for key in keys), len(text)]
-    fields = {
-        key[1]: _unescape(text[key.end() : end].strip(" ")) for key, end in zip(keys, starts[1:], strict=True)
-    }
+    fields = {key[1]: _unescape(text[key.end() : end].strip(" ")) for key, end in zip(keys, starts[1:], strict=True)}
     if before := text[: starts[0]].strip(" "):
         fields.setdefault("Extension", _unescape(before))
     for name in [name for name in fields if _LABELLED.fullmatch(name)]:

@@ -35,9 +35,7 @@ def read_evtx(path: str | Path) -> Iterator[Record | Problem]:
     try:
         records = iter(evtx.PyEvtxParser(str(path)).records_json())
     except (OSError, RuntimeError) as error:
-        yield Problem.at(
-            0, f"not a readable .evtx file: {error}", str(path).encode("utf-8", "backslashreplace")
-        )
+        yield Problem.at(0, f"not a readable .evtx file: {error}", str(path).encode("utf-8", "backslashreplace"))
         return
     number, failures = 0, 0
     while failures < MAX_FAILURES:

@@ -131,13 +131,9 @@ def _decide(votes: Counter[str], first: dict[str, int], lines: int) -> Detection
     (name, count), *others = votes.most_common()
     seen = ", ".join(f"{other} ({votes[other]} lines, first {first[other]})" for other in votes)
     if count < AGREEMENT * recognised:
-        return Detection(
-            None, f"the first {lines} lines are mixed: {seen}; name the format, or separate them"
-        )
+        return Detection(None, f"the first {lines} lines are mixed: {seen}; name the format, or separate them")
     if recognised < RECOGNISED * lines and name not in _OVER_LINES:
-        return Detection(
-            None, f"only {recognised} of the first {lines} lines are recognised: {seen}; name it"
-        )
+        return Detection(None, f"only {recognised} of the first {lines} lines are recognised: {seen}; name it")
     more = f"; besides {', '.join(other for other, _ in others)}" if others else ""
     return Detection(name, f"{count} of the first {lines} lines are {name}{more}")
 

@@ -45,9 +45,7 @@ class JournaldParser:
         too_large = _decode_values(entry)
         records = entry_records(line, entry, self._audit)
         if too_large:
-            reason = (
-                f"left out by journalctl for its size: {', '.join(too_large)}; read the journal with --all"
-            )
+            reason = f"left out by journalctl for its size: {', '.join(too_large)}; read the journal with --all"
             return (*records, Problem.at(line, reason, raw))
         return records
 
@@ -63,11 +61,7 @@ def entry_records(line: int, entry: Entry, audit: Parser | None = None) -> Itera
     What sudo and PAM say in MESSAGE is added under names that the entry does not have. Sysmon's events become
     Sysmon records.
     """
-    if (
-        audit is not None
-        and entry.get("_TRANSPORT") == "audit"
-        and (text := audit_line_of_entry(entry)) is not None
-    ):
+    if audit is not None and entry.get("_TRANSPORT") == "audit" and (text := audit_line_of_entry(entry)) is not None:
         return audit.feed(line, text)
     message = entry.get("MESSAGE")
     identifier, process = _text(entry, "SYSLOG_IDENTIFIER"), _text(entry, "_COMM")
@@ -97,9 +91,7 @@ def _decode_values(entry: Entry) -> list[str]:
 def _decode_array(values: list[Any]) -> Any:
     if _is_bytes(values):
         return decode(bytes(values))
-    return [
-        decode(bytes(value)) if isinstance(value, list) and _is_bytes(value) else value for value in values
-    ]
+    return [decode(bytes(value)) if isinstance(value, list) and _is_bytes(value) else value for value in values]
 
 
 def _is_bytes(values: list[Any]) -> bool:

@@ -82,11 +82,7 @@ class JournalExportParser:
         self._size += len(raw_name) + len(raw_value)
         name, value = raw_name.decode("ascii"), decode(raw_value)
         if self._size > MAX_ENTRY_BYTES:
-            return [
-                Problem.at(
-                    line, f"field left out: the entry is longer than {MAX_ENTRY_BYTES} bytes", raw_name
-                )
-            ]
+            return [Problem.at(line, f"field left out: the entry is longer than {MAX_ENTRY_BYTES} bytes", raw_name)]
         present = self._entry.get(name)
         if present is None:
             self._entry[name] = value
@@ -115,9 +111,7 @@ class _CountedField:
     @property
     def value(self) -> bytes:
         """The field's bytes, at most ``MAX_FIELD_BYTES``."""
-        return b"\n".join(self._parts)[
-            _LENGTH_BYTES : _LENGTH_BYTES + min(self._length or 0, MAX_FIELD_BYTES)
-        ]
+        return b"\n".join(self._parts)[_LENGTH_BYTES : _LENGTH_BYTES + min(self._length or 0, MAX_FIELD_BYTES)]
 
     def append(self, raw: bytes) -> None:
         """Take the bytes up to the next newline; the newline belongs to the field unless it is complete."""

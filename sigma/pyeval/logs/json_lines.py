@@ -181,11 +181,7 @@ def logsource_of(event: Event, otherwise: LogSource = _UNKNOWN) -> LogSource:
     """Return the log source that an object's keys tell, or *otherwise*."""
     if "Channel" in event and "EventID" in event:
         return windows_logsource(event)
-    if (
-        "awsRegion" in event
-        and "eventName" in event
-        and str(event.get("eventSource")).endswith(".amazonaws.com")
-    ):
+    if "awsRegion" in event and "eventName" in event and str(event.get("eventSource")).endswith(".amazonaws.com"):
         return CLOUDTRAIL
     return otherwise
 

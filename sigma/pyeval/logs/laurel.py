@@ -36,9 +36,7 @@ class LaurelParser(Parser):
         user_names: User id -> name, for logs without ENRICHED names.
     """
 
-    def __init__(
-        self, *, failed_executions: bool = False, user_names: Mapping[int, str] | None = None
-    ) -> None:
+    def __init__(self, *, failed_executions: bool = False, user_names: Mapping[int, str] | None = None) -> None:
         self._events = AuditEvents(failed_executions=failed_executions, user_names=user_names)
 
     def feed(self, line: int, raw: bytes) -> list[Record | Problem]:
@@ -51,11 +49,7 @@ class LaurelParser(Parser):
             return [Problem.at(line, f"no JSON: {error}", raw)]
         identity = _ID.fullmatch(source["ID"]) if _is_text(source, "ID") else None
         if identity is None:
-            return [
-                Problem.at(
-                    line, 'no LAUREL event: it has no "ID" of the form seconds.milliseconds:serial', raw
-                )
-            ]
+            return [Problem.at(line, 'no LAUREL event: it has no "ID" of the form seconds.milliseconds:serial', raw)]
         seconds, milliseconds, serial = identity.groups()
         stamp = {"_SOURCE_REALTIME_TIMESTAMP": f"{seconds}{milliseconds}000", "_AUDIT_ID": serial}
         if _is_text(source, "NODE"):

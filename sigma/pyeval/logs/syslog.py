@@ -47,9 +47,7 @@ _RFC5424 = re.compile(
     r"(\S{1,255}) (\S{1,128}) (\S{1,128}) (\S{1,32}) (.*)",
     re.DOTALL,
 )
-_SD_ELEMENT = re.compile(
-    r'\[([^\s=\]"]{1,64})((?: [^\s=\]"]{1,64}="[^"\\]*(?:\\.[^"\\]*)*")*) ?\]', re.DOTALL
-)
+_SD_ELEMENT = re.compile(r'\[([^\s=\]"]{1,64})((?: [^\s=\]"]{1,64}="[^"\\]*(?:\\.[^"\\]*)*")*) ?\]', re.DOTALL)
 _SD_PARAM = re.compile(r' ([^\s=\]"]{1,64})="([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 _SD_ESCAPE = re.compile(r'\\(["\\\]])')
 _VERSION_AHEAD = re.compile(r"(?:<\d{1,3}>)?[1-9]\d{0,2} (?:- |\d{4}-)")

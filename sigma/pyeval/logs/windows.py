@@ -59,9 +59,7 @@ SERVICES_BY_CHANNEL: dict[str, str] = {
     "microsoft-windows-smbclient/security": "smbclient-security",
     "microsoft-windows-sysmon/operational": "sysmon",
     "microsoft-windows-taskscheduler/operational": "taskscheduler",
-    "microsoft-windows-terminalservices-localsessionmanager/operational": (
-        "terminalservices-localsessionmanager"
-    ),
+    "microsoft-windows-terminalservices-localsessionmanager/operational": ("terminalservices-localsessionmanager"),
     "microsoft-windows-windows defender/operational": "windefend",
     "microsoft-windows-windows firewall with advanced security/firewall": "firewall-as",
     "microsoft-windows-wmi-activity/operational": "wmi",
@@ -122,11 +120,7 @@ _logsource = lru_cache(maxsize=256)(LogSource)
 def _number(value: object) -> int:
     if isinstance(value, int):
         return value
-    return (
-        int(value)
-        if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10
-        else -1
-    )
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10 else -1
 
 
 def _add_system_child(flat: dict[str, Any], name: str, child: object) -> None:

@@ -1,0 +1,38 @@
+"""A finding: a match and where in which log it was found; what reports and alerts are made of."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .codegen import rule_record
+from .rules import LogSource, Match
+
+
+class Finding(NamedTuple):
+    """One match of one record of a log.
+
+    Attributes:
+        match: The rule and the event.
+        path: The log's path as given, ``-`` for standard input.
+        line: The record's line, counted from 1; of a joined event the line of its first record.
+        logsource: The log source that the record was read as.
+        serial: The audit serial, for auditd events.
+    """
+
+    match: Match
+    path: str
+    line: int
+    logsource: LogSource
+    serial: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the finding as a dict of JSON types: rule, event, log source, source."""
+        source: dict[str, Any] = {"path": self.path, "line": self.line}
+        if self.serial is not None:
+            source["serial"] = self.serial
+        return {
+            "rule": rule_record(self.match.rule),
+            "event": self.match.event,
+            "logsource": self.logsource.as_dict(),
+            "source": source,
+        }
