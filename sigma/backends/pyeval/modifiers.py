@@ -164,8 +164,10 @@ def correct_values(item: SigmaDetectionItem) -> None:
 def _apply(item: SigmaDetectionItem, modifiers: list[type[SigmaModifier[Any, Any]]]) -> None:
     if item.original_value is None:  # a transformation has run: nothing written is left to start from
         return
+    written = item.modifiers
     item.modifiers, item.value = modifiers, list(item.original_value)
     item.apply_modifiers()
+    item.modifiers = written  # a rule that is converted again starts from the same
 
 
 def _made(value: SigmaType, kind: type[SigmaString]) -> SigmaType:
