@@ -59,6 +59,7 @@ def case(detection: str, *events: dict[str, Any]) -> Case:
 @example(case("sel:\n    '|expand|endswith': '%one%'\ncondition: sel", {"A": "xk"}, {"A": "kx"}))
 @example(case("sel:\n    A|cased|windash: '-K'\ncondition: sel", {"A": "/k"}, {"A": "/K"}))
 @example(case("sel:\n    A|fieldref: 'B\\*'\ncondition: sel", {"A": "k", "B*": "K"}, {"A": "k", "Bx": "k"}))
+@example(case("sel:\n    A|re: 10\ncondition: sel", {"A": "x10"}, {"A": 10}, {"A": "1"}))
 def test_all_forms_agree_with_the_reference(case: Case) -> None:
     for event, verdict in zip(case.events, verdicts(case), strict=True):
         assert len(set(verdict.values())) == 1, f"{verdict}\nevent: {show(event)}\nrule:\n{case.rule}"

@@ -17,7 +17,10 @@ from sigma.processing.transformations import SetStateTransformation, ValueListPl
 from sigma.backends.pyeval import PyEvalBackend
 from sigma.pyeval import ExpressionError, compile_expression, parse_rules
 from sigma.pyeval.codegen import emit_standalone
+from sigma.pyeval.documents import regex_policy
 from sigma.pyeval.matchers import MATCHERS
+
+from .conftest import rule_yaml
 
 FORMATS = ("default", "function", "module", "linked", "json")
 each_format = st.sampled_from(FORMATS)
@@ -110,7 +113,7 @@ def words(tree: ast.AST) -> set[str]:
 
 def convert(rule: dict[str, Any], output_format: str, pipeline: ProcessingPipeline | None = None) -> Any:
     """Convert a rule given as data: YAML itself would refuse some of the text."""
-    return PyEvalBackend(pipeline).convert(SigmaCollection.from_dicts([rule]), output_format)
+    return PyEvalBackend(pipeline).convert(SigmaCollection.from_dicts([rule], **regex_policy()), output_format)
 
 
 def rule(detection: Any = None, **more: Any) -> dict[str, Any]:
@@ -337,6 +340,64 @@ def test_any_scope_is_an_expression_or_refused(scope: str) -> None:
 def test_text_that_is_no_expression_is_never_compiled(text: str) -> None:
     with pytest.raises(ExpressionError):
         compile_expression(text)
+
+
+ODD_VALUES = (
+    ".inf",
+    "-.inf",
+    ".nan",
+    "null",
+    "true",
+    "2020-01-01",
+    "12:30:45",
+    "017",
+    "1.5",
+    "''",
+    "{}",
+    "[]",
+    "[{b: 1}]",
+    "!!binary YQ==",
+)
+ODD_KEYS = (
+    "a",
+    "''",
+    "a|re",
+    "'|re'",
+    "a|contains",
+    "a|cidr",
+    "a|exists",
+    "a|gt",
+    "a|hour",
+    "a|expand",
+    "'|gt'",
+    "'|exists'",
+    "a|fieldref",
+)
+
+
+@pytest.mark.parametrize("value", ODD_VALUES)
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_odd_values_convert_or_are_refused_with_a_reason(key: str, value: str) -> None:
+    for detection in (f"{key}: {value}", f"{key}: [x, {value}]", f"{key}: {value}\n    b: 1"):
+        ruleset = parse_rules(rule_yaml(f"sel:\n    {detection}\ncondition: sel"), on_error="collect")
+        assert len(ruleset.rules) + len(ruleset.errors) == 1
+        assert all(error.reason for error in ruleset.errors)
+        for event in ({}, {"a": None}, {"a": "x"}, {"a": 1.5}):
+            ruleset.match(event)
+
+
+def test_a_rule_converts_again_to_the_same() -> None:
+    """What is corrected in a rule is corrected from what was written, each time."""
+    written = {
+        "a|windash": "-x",
+        "b|re|contains": "y",
+        "|cased|startswith": "z",
+        "c|fieldref": "d",
+        "e|base64offset": "f",
+    }
+    collection = SigmaCollection.from_dicts([rule(written)])
+    first = PyEvalBackend().convert(collection)
+    assert PyEvalBackend().convert(collection) == first
 
 
 # -- size --------------------------------------------------------------------------------------------------------------
