@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from .vocabulary import (
     ADDRESSES,
     CHAINS,
+    FIELD_KINDS,
     FIELDS,
     KEYWORD_KINDS,
     MOMENTS,
@@ -72,12 +73,12 @@ def _index(count: int) -> st.SearchStrategy[int]:
 
 def draw_item(draw: Draw, field: str | None, clues: list[Clue]) -> tuple[str, Any]:
     """Draw a key with its modifiers, and its value or values."""
-    kind = choose(draw, tuple(CHAINS) if field is not None else KEYWORD_KINDS)
+    kind = choose(draw, FIELD_KINDS if field is not None else KEYWORD_KINDS)
     chain = choose(draw, CHAINS[kind])
     single = kind == "exists" or draw(BOOLEANS)
-    values = [draw(VALUES[kind]) for _ in range(1 if single else choose(draw, range(1, 4)))]
+    values = [draw(VALUES[kind]) for _ in range(1 if single else choose(draw, (1, 2, 2, 3, 3)))]
     clues.append(Clue(field, kind, chain, tuple(values)))
-    extra = [] if kind == "exists" else choose(draw, ([], [], [], ["all"], ["neq"], ["all", "neq"]))
+    extra = [] if kind == "exists" else choose(draw, ([], [], ["all"], ["neq"], ["all", "neq"]))
     parts = [chain] if chain else [] if field is not None else ["contains"]  # a keyword in a map has a modifier
     # A list modifier may stand before or behind the others; ``re`` and ``cidr`` must come first.
     front = kind not in ("regex", "network") and draw(BOOLEANS)
@@ -270,6 +271,8 @@ def draw_event(draw: Draw, clues: list[Clue]) -> dict[str, Any]:
         if choose(draw, range(10)) == 0:
             continue
         value = shape(draw, draw_value(draw, clue))
+        if len(clue.values) > 1 and draw(BOOLEANS):  # something for each value, as ``all`` wants
+            value = [draw_value(draw, replace(clue, values=(wanted,))) for wanted in clue.values]
         if clue.kind == "field" and draw(BOOLEANS):
             _place(event, clue.values[0], mutate(draw, str(value)), choose(draw, range(4)))
         field = clue.field or choose(draw, ("message", "log.line", "CommandLine"))

@@ -42,6 +42,7 @@ BYTE_PIECES = ("a", "B", "cmd", " /c ", "C:\\x", "foo", "1", "\n", "é", "\u212a
 ASCII_PIECES = ("a", "B", "cmd", " /c ", "\\", "foo", "1", "\n")
 
 plain_text = st.lists(st.sampled_from(PIECES), max_size=4).map("".join)
+short_text = st.lists(st.sampled_from(PIECES), min_size=1, max_size=2).map("".join)
 wild_text = st.lists(st.sampled_from(PIECES + WILD_PIECES), max_size=5).map("".join)
 dash_text = st.lists(st.sampled_from(DASH_PIECES), min_size=1, max_size=3).map("".join)
 ascii_text = st.lists(st.sampled_from(ASCII_PIECES), min_size=1, max_size=4).map("".join)
@@ -98,6 +99,9 @@ CHAINS = {
         *("", "", "contains", "contains", "startswith", "endswith", "startswith|endswith", "cased", "contains|cased"),
         *("cased|contains", "cased|startswith", "endswith|cased"),
     ),
+    "affix": (
+        *("startswith", "endswith", "contains", "startswith|cased", "endswith|cased", "contains|cased", "cased", ""),
+    ),
     "dash": (
         "windash",
         "windash|contains",
@@ -143,6 +147,7 @@ CHAINS = {
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "mixed": st.one_of(wild_text, numbers, st.booleans(), st.none()),
     "wild": wild_text,
+    "affix": short_text,
     "dash": dash_text,
     "encoded": ascii_text,
     "bytes": byte_text,
@@ -154,4 +159,5 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "field": field_text,
     "placeholder": placeholder_text,
 }
+FIELD_KINDS = (*CHAINS, "mixed", "mixed", "wild", "affix", "affix", "affix", "affix", "affix", "affix")
 KEYWORD_KINDS = ("wild", "wild", "dash", "encoded", "bytes", "regex", "placeholder")
