@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import yaml
-from .backtracking import CountingSearch, TooManyStepsError
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +22,8 @@ from sigma.pyeval.expression import parse_expression
 from sigma.pyeval.matchers import keyword_regex_within, regex_within
 from sigma.pyeval.matchers.regexes import UNDECIDED, flag_bits
 from sigma.pyeval.regex_safety import BOUNDS, Growth, PatternRefusedError, check_pattern, classify
+
+from .backtracking import CountingSearch, TooManyStepsError
 
 SHARED = Path(os.environ.get("PYEVAL_SHARED", Path(__file__).parents[2] / "shared")) / "data" / "sigmahq"
 
