@@ -231,6 +231,9 @@ def test_names_of_other_fields_stay_text(name: str, output_format: str) -> None:
     assert compile_expression(expression)({name: "value", "field": "VALUE"})
 
 
+@pytest.mark.filterwarnings(
+    "ignore:Possible (nested set|set):FutureWarning"
+)  # Python's, of drawn patterns such as [[a]]
 @given(text=short, output_format=each_format)
 def test_regular_expressions_stay_text(text: str, output_format: str) -> None:
     found = rule({"field|re": text})
