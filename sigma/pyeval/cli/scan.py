@@ -68,11 +68,12 @@ def command(
     pipelines: tuple[str, ...],
     placeholders: tuple[str, ...],
     restrictiveness: str | None,
+    cache: bool,
     strict: bool,
 ) -> None:
     """Hold rules against LOGS (files, directories; ``-`` is standard input) and print each match."""
     options = _parser_options(input_options)
-    ruleset = load_ruleset(rules, pipelines, placeholders, restrictiveness, strict)
+    ruleset = load_ruleset(rules, pipelines, placeholders, restrictiveness, strict, cache=cache)
     started = time.monotonic()
     with _Problems(problems, strict) as reporter:
         scan = Scan(ruleset, reporter.report, input_format, options, route=route)
