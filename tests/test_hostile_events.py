@@ -222,3 +222,29 @@ def test_a_keyword_with_wildcards_fits_a_part(glob: str, values: list[str]) -> N
 )
 def test_escapes_and_many_wildcards(glob: str, text: str, expected: bool) -> None:
     assert bool(compile_glob(glob).fullmatch(text)) is expected
+
+
+def endless() -> dict[str, Any]:
+    """Return an event that contains itself, in a list and in a mapping, and a list that stands in many places."""
+    loop: list[Any] = ["x"]
+    loop.append(loop)
+    event: dict[str, Any] = {"A": loop, "B": {"c": "y"}}
+    event["B"]["d"] = event
+    shared: list[Any] = ["z"]
+    for _ in range(40):
+        shared = [shared, shared]
+    event["C"] = shared
+    return event
+
+
+def test_an_event_that_contains_itself_is_read_once() -> None:
+    """Such events cannot come from JSON; a caller's objects can be anything."""
+    event = endless()
+    assert MATCHERS["equals"](event, "A", "x")
+    assert MATCHERS["equals"](event, "B.d.B.c", "y")
+    assert MATCHERS["equals"](event, "C", "z")
+    assert MATCHERS["keyword_all"](event, ("x", "y", "z"))
+    assert not MATCHERS["keyword"](event, "none")
+    plain = plain_event(event)
+    assert plain["A"][0] == "x"
+    assert plain["A"][1] is plain["A"]

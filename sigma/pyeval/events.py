@@ -29,11 +29,16 @@ def plain_event(event: object) -> dict[str, Any]:
     """
     root: dict[str, Any] = {}
     pending: list[tuple[object, Any]] = [(event, root)]
+    read: dict[int, tuple[object, Any]] = {id(event): (event, root)}
     while pending:
         source, target = pending.pop()
         for key, value in _items(source):
-            made = _plain_value(value)
-            if isinstance(made, (dict, list)):
+            if id(value) in read:  # a container that stands in several places, or within itself
+                made = read[id(value)][1]
+            else:
+                made = _plain_value(value)
+            if isinstance(made, (dict, list)) and id(value) not in read:
+                read[id(value)] = (value, made)
                 pending.append((value, made))
             if isinstance(target, dict):
                 target[str.__str__(key)] = made

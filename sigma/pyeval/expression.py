@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import inspect
 import linecache
+import math
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -133,13 +134,13 @@ def _text(value: object) -> None:
 
 
 def _number(value: object) -> None:
-    if type(value) not in (int, float):
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
         raise TypeError(f"a number is needed, not {value!r:.60}")
 
 
 def _scalar(value: object) -> None:
-    if type(value) not in (str, int, float):
-        raise TypeError(f"text or a number is needed, not {value!r:.60}")
+    if type(value) is not str:
+        _number(value)
 
 
 def _network(value: object) -> None:
