@@ -33,10 +33,8 @@ def plain_event(event: object) -> dict[str, Any]:
     while pending:
         source, target = pending.pop()
         for key, value in _items(source):
-            if id(value) in read:  # a container that stands in several places, or within itself
-                made = read[id(value)][1]
-            else:
-                made = _plain_value(value)
+            # A container that stands in several places, or within itself, is made once.
+            made = read[id(value)][1] if id(value) in read else _plain_value(value)
             if isinstance(made, (dict, list)) and id(value) not in read:
                 read[id(value)] = (value, made)
                 pending.append((value, made))
