@@ -21,8 +21,9 @@ def test_it_is_found_under_its_name_and_nothing_else_is():
     ours = [
         name for name, pipeline in found.items() if getattr(pipeline, "__module__", "").startswith(package.__name__)
     ]
-    assert ours == ["linux_eval"]
-    assert package.__all__ == ["linux_eval_pipeline"]
+    assert sorted(ours) == ["linux_eval", "linux_eval_ecs", "linux_eval_sysmon"]
+    assert package.__all__ == sorted(f"{name}_pipeline" for name in ours)
+    assert all(found[name] is getattr(package, f"{name}_pipeline") for name in ours)
 
 
 def test_it_has_what_the_command_line_shows():
@@ -36,8 +37,9 @@ def test_sigma_cli_lists_it():
     pytest.importorskip("sigma.cli", reason="sigma-cli is not installed")
     command = [sys.executable, "-c", "from sigma.cli.main import main; main()", "list", "pipelines"]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    [row] = [line for line in listed.splitlines() if "linux_eval" in line]
-    assert [cell.strip() for cell in row.split("|")][1:3] == ["linux_eval", "20"]
+    rows = [[cell.strip() for cell in line.split("|")] for line in listed.splitlines() if "linux_eval" in line]
+    named = {row[1]: row[2] for row in rows if row[1]}
+    assert named == {"linux_eval": "20", "linux_eval_ecs": "20", "linux_eval_sysmon": "20"}
 
 
 def test_each_call_makes_a_new_pipeline():
@@ -47,17 +49,19 @@ def test_each_call_makes_a_new_pipeline():
     assert len(combined.items) == 2 * len(other.items)
 
 
-def test_items_have_unique_names_of_their_own():
-    identifiers = [item.identifier for item in linux_eval_pipeline().items]
+@pytest.mark.parametrize("name", package.pipelines)
+def test_items_have_unique_names_of_their_own(name):
+    identifiers = [item.identifier for item in package.pipelines[name]().items]
     assert len(identifiers) == len(set(identifiers))
-    assert all(identifier.startswith("linux_eval_") for identifier in identifiers)
+    assert all(identifier.startswith(f"{name}_") for identifier in identifiers)
 
 
-def test_one_last_item_refuses_what_no_other_applied_to():
-    *_, last = linux_eval_pipeline().items
-    assert last.identifier == "linux_eval_unsupported"
+@pytest.mark.parametrize("name", package.pipelines)
+def test_one_last_item_refuses_what_no_other_applied_to(name):
+    *_, last = package.pipelines[name]().items
+    assert last.identifier == f"{name}_unsupported"
     applied = [c for c in last.rule_conditions if isinstance(c, RuleProcessingItemAppliedCondition)]
-    maps = [item.identifier for item in linux_eval_pipeline().items if "_map_" in item.identifier]
+    maps = [item.identifier for item in package.pipelines[name]().items if "_map_" in item.identifier]
     assert [condition.processing_item_id for condition in applied] == maps
 
 
