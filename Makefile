@@ -7,7 +7,7 @@ PIP := python -m pip install --quiet --disable-pip-version-check
 .PHONY: demo test test-pysigma2 test-lowest lint types docs clean
 
 demo: $(VENV)/.installed  ## scan the example logs with the example rules
-	$(BIN)/sigma-pyeval scan -r examples/rules -p linux_eval --format table examples/logs/*.jsonl
+	$(BIN)/sigma-pyeval scan -r examples/rules -p linux_eval --format table examples/logs
 
 test: $(VENV)/.installed  ## run the test suite with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term

@@ -186,7 +186,7 @@ def _docstring(rule: Rule) -> str:
 
 
 def _matchers_called(rule: Rule) -> set[str]:
-    tree = parse_expression(rule.expression)
+    tree = parse_expression(rule.expression, unsafe_regex=True)
     return {call_arguments(node)[0] for node in ast.walk(tree) if isinstance(node, ast.Call)}
 
 

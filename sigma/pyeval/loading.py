@@ -35,6 +35,7 @@ def load_rules(
     placeholders: Placeholders | None = None,
     restrictiveness: Restrictiveness | str | None = None,
     on_error: OnError = "raise",
+    unsafe_regex: bool = False,
 ) -> Ruleset:
     """Load rules from files and directories (``*.yml``, ``*.yaml`` at any depth, in order of their paths).
 
@@ -46,13 +47,14 @@ def load_rules(
         placeholders: Values for ``%name%`` in values with ``|expand``: text, number or a list of these.
         restrictiveness: Which rules to keep, see Restrictiveness; None keeps all.
         on_error: ``"raise"`` the first problem, or ``"collect"`` all of them in the result's ``errors``.
+        unsafe_regex: Search every regular expression in whole values, however long that takes; for rules that are trusted.
 
     Raises:
         RuleLoadError: A path or a rule cannot be loaded, with ``on_error="raise"``.
         ValueError: An argument is none of its allowed values.
         sigma.exceptions.SigmaError: The pipeline does not exist or cannot be read.
     """
-    loader = _Loader(pipeline, placeholders, restrictiveness, on_error)
+    loader = _Loader(pipeline, placeholders, restrictiveness, on_error, unsafe_regex)
     for path in _rule_files(paths, loader):
         try:
             text = path.read_bytes()
@@ -63,7 +65,7 @@ def load_rules(
     return loader.ruleset()
 
 
-def parse_rules(
+def parse_rules(  # noqa: PLR0913 - the public interface
     text: str | bytes,
     /,
     *,
@@ -71,9 +73,10 @@ def parse_rules(
     placeholders: Placeholders | None = None,
     restrictiveness: Restrictiveness | str | None = None,
     on_error: OnError = "raise",
+    unsafe_regex: bool = False,
 ) -> Ruleset:
     """Load rules from YAML text, several documents allowed; arguments and errors as in ``load_rules``."""
-    loader = _Loader(pipeline, placeholders, restrictiveness, on_error)
+    loader = _Loader(pipeline, placeholders, restrictiveness, on_error, unsafe_regex)
     loader.parse(text, None)
     return loader.ruleset()
 
@@ -166,11 +169,13 @@ class _Loader:
         placeholders: Placeholders | None,
         restrictiveness: Restrictiveness | str | None,
         on_error: OnError,
+        unsafe_regex: bool,
     ) -> None:
         if on_error not in ("raise", "collect"):
             raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
         self._pipeline = resolve_pipeline(pipeline, placeholders)
         self._selection = None if restrictiveness is None else Restrictiveness.parse(restrictiveness)
+        self._unsafe_regex = unsafe_regex
         self._raise = on_error == "raise"
         self._errors: list[RuleError] = []
         self._parsed: list[Parsed] = []
@@ -226,7 +231,7 @@ class _Loader:
 
         from sigma.backends.pyeval import PyEvalBackend
 
-        backend = PyEvalBackend(self._pipeline)
+        backend = PyEvalBackend(self._pipeline, unsafe_regex=self._unsafe_regex)
         rules: list[Rule] = []
         for rule in SigmaCollection(self._parsed, resolve_references=False).rules:
             if not self._admits(rule):
@@ -235,7 +240,7 @@ class _Loader:
                 rules += backend.convert_to_rules(rule)
             except SigmaError as error:
                 self.report(_rule_error(rule, error))
-        return Ruleset(rules, self._errors)
+        return Ruleset(rules, self._errors, unsafe_regex=self._unsafe_regex)
 
     def _admits(self, rule: SigmaRule | SigmaCorrelationRule) -> bool:
         if self._selection is None:

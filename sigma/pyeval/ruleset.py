@@ -9,6 +9,7 @@ from typing import Any
 from .errors import RuleError
 from .events import holds
 from .expression import Predicate, compile_expression
+from .matchers.regexes import UNDECIDED
 from .rules import LogSource, Match, Rule
 
 
@@ -18,11 +19,15 @@ class Ruleset:
     Attributes:
         rules: The rules in loading order.
         errors: What could not be loaded, and why.
+
+    Args:
+        unsafe_regex: Whether expressions may search for regular expressions without a bound; only for trusted rules.
     """
 
-    def __init__(self, rules: Iterable[Rule], errors: Iterable[RuleError] = ()) -> None:
+    def __init__(self, rules: Iterable[Rule], errors: Iterable[RuleError] = (), *, unsafe_regex: bool = False) -> None:
         self.rules: tuple[Rule, ...] = tuple(rules)
         self.errors: tuple[RuleError, ...] = tuple(errors)
+        self._unsafe_regex = unsafe_regex
 
     def __len__(self) -> int:
         return len(self.rules)
@@ -47,4 +52,15 @@ class Ruleset:
 
     @cached_property
     def _predicates(self) -> tuple[Predicate, ...]:
-        return tuple(compile_expression(rule.expression, f"rule {rule.id}: {rule.title}") for rule in self.rules)
+        return tuple(
+            compile_expression(rule.expression, f"rule {rule.id}: {rule.title}", unsafe_regex=self._unsafe_regex)
+            for rule in self.rules
+        )
+
+    @property
+    def undecided(self) -> dict[str, int]:
+        """For each regular expression of bounded search: in how many longer values it was not found within the bound.
+
+        Counted since the process began, for all rule sets in it.
+        """
+        return dict(UNDECIDED)
