@@ -186,7 +186,7 @@ def _comparable(name: str) -> dict[str, None]:
 
 
 def _calls(expression: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    tree = parse_expression(expression)
+    tree = parse_expression(expression, unsafe_regex=True)  # it is read, not run
     return (call_arguments(node) for node in ast.walk(tree) if isinstance(node, ast.Call))
 
 

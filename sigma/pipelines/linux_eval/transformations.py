@@ -176,7 +176,7 @@ class CorrelationFieldTransformation(PreprocessingTransformation):
         if len(names) > 1:
             raise SigmaTransformationError(
                 f"{describe_rule(rule)}: field {field!r} has several names in the events of its rules: "
-                f"{', '.join(sorted(names))}; give each rule its own by an alias",
+                f"{', '.join(sorted(names))}; use one of these, or give each rule its own by an alias",
                 source=rule.source,
             )
         return names.pop()

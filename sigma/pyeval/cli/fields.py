@@ -24,7 +24,7 @@ from .messages import fail, warn
 from .rule_options import EXIT_NOTHING_LOADED, EXIT_STRICT, load_ruleset, rule_options
 
 PROBLEMS_SHOWN = 10
-UNREAD_SHOWN = 20
+UNREAD_SHOWN = 10
 
 
 @click.command("fields")
@@ -61,9 +61,9 @@ def command(
     report = counter.report()
     if format_ == "json":
         sys.stdout.buffer.write(json_line(report.as_dict()) + b"\n")
-        sys.stdout.buffer.flush()
     else:
         _write_tables(report)
+    sys.stdout.flush()
     if report.missing and not pipelines:
         warn("no --pipeline was given: the rules' fields keep Sigma's names")
     click.echo(
