@@ -171,6 +171,7 @@ class PyEvalBackend(Formats, TextQueryBackend):
             tree = parse_expression(str(scope))
         except ExpressionError as error:
             raise Unsupported(f"the pipeline's scope: {error}", "correct the pipeline") from error
+        # Written anew from its tree: nothing but calls and literals gets through, no comment that hides what follows.
         loose = isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.Or)
         return f"({emit_expression(tree)})" if loose else emit_expression(tree)
 
