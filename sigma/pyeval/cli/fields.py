@@ -47,13 +47,14 @@ def command(
     pipelines: tuple[str, ...],
     placeholders: tuple[str, ...],
     restrictiveness: str | None,
+    cache: bool,
     strict: bool,
 ) -> None:
     """Show which fields the rules ask for that LOGS never have, and which fields of the logs no rule reads.
 
     LOGS are files and directories; ``-`` is standard input.
     """
-    ruleset = load_ruleset(rules, pipelines, placeholders, restrictiveness, strict)
+    ruleset = load_ruleset(rules, pipelines, placeholders, restrictiveness, strict, cache=cache)
     counter = FieldCounter(ruleset.rules)
     problems = _Problems(strict)
     if not _count(counter, logs, input_format, problems):
