@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+SYSTEM_LOGS = frozenset({"syslog", "messages", "journald", "auth", "authpriv", "secure"})
+"""Services that are a log of many programs: sshd's and sudo's lines are lines of ``auth.log`` and the journal."""
+
+_NO_LINES = frozenset({"auditd", "sysmon"})
+
 
 @dataclass(frozen=True, slots=True)
 class LogSource:
@@ -19,11 +24,24 @@ class LogSource:
     service: str | None = None
 
     def conflicts(self, other: LogSource) -> bool:
-        """Return whether a part known on both sides differs; an unknown part never excludes anything."""
+        """Return whether events of *other* cannot be what a rule for this log source is about.
+
+        They cannot where a part known on both sides differs; an unknown part never excludes anything. A rule
+        for one of ``SYSTEM_LOGS`` is about the lines of every program; which of them stand in that log is for
+        the pipeline's scope to say. Audit records and Sysmon's events are no such lines.
+        """
         return (
             _differ(self.category, other.category)
             or _differ(self.product, other.product)
-            or _differ(self.service, other.service)
+            or (_differ(self.service, other.service) and not self._is_log_of(other))
+        )
+
+    def _is_log_of(self, other: LogSource) -> bool:
+        return (
+            self.service is not None
+            and self.service.lower() in SYSTEM_LOGS
+            and other.service is not None
+            and other.service.lower() not in _NO_LINES
         )
 
     def as_dict(self) -> dict[str, str]:
