@@ -126,7 +126,7 @@ def test_no_cef(line: bytes) -> None:
 def test_error_logs(line: bytes, service: str, fields: dict[str, str]) -> None:
     (record,) = feed_all(ErrorLogParser(), line)
     assert isinstance(record, Record)
-    assert record.event == {"message": line.decode(), **fields}
+    assert record.event == {"MESSAGE": line.decode(), **fields}
     assert record.logsource == LogSource(service=service)
 
 

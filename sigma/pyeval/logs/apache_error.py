@@ -31,7 +31,7 @@ _FIELDS = {"time": "time", "module": "module", "level": "level", "pid": "s-pid",
 class ErrorLogParser:
     """Lines of an error log to records of the web server's service; ``Parser``.
 
-    ``message`` is the whole line, which keyword rules are written for; ``time``, ``level``, ``module``,
+    ``MESSAGE`` is the whole line, which keyword rules are written for; ``time``, ``level``, ``module``,
     ``s-pid`` and ``c-ip`` (with its port where Apache writes one) are there where the line has them. Any
     other line is a problem.
     """
@@ -48,7 +48,7 @@ class ErrorLogParser:
             return (Problem.at(line, "not a line of an Apache or nginx error log", raw),)
         groups = found.groupdict()
         event = {field: groups[group] for group, field in _FIELDS.items() if groups.get(group)}
-        return (Record({"message": text, **event}, line, logsource),)
+        return (Record({"MESSAGE": text, **event}, line, logsource),)
 
     def flush(self) -> Iterable[Record | Problem]:
         """Return nothing: each line is complete."""
