@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from sigma.pipelines.linux_eval.services import SERVICES
+from sigma.pyeval.logs.formats import create_parser
+from sigma.pyeval.logs.records import Record
 from sigma.pyeval.rules import LogSource
 
 LINUX = LogSource(product="linux")
@@ -52,3 +55,24 @@ def test_a_log_of_many_programs_has_the_lines_of_each(log: str, program: str) ->
 )
 def test_a_log_of_many_programs_is_not_everything(rule: LogSource, event: LogSource) -> None:
     assert rule.conflicts(event)
+
+
+PROGRAMS = [
+    (name, program)
+    for name, known in SERVICES.items()
+    for program in (*known.programs, *known.prefixes)
+    if program[-1:] != "-"
+]
+OTHER_NAMES = [
+    ("ssh", "sshd"), ("openssh", "sshd"), ("crond", "CRON"), ("kern", "kernel"), ("clamd", "clamd"), ("guacd", "guacd"),
+    ("bind", "named"), ("mariadb", "mysqld"), ("postgres", "postgres"), ("apache2", "apache2"), ("httpd", "httpd"),
+    ("systemd", "systemd-networkd"), ("postfix", "postfix/smtpd"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "program"), PROGRAMS + OTHER_NAMES)
+def test_a_rule_for_a_service_meets_the_lines_of_its_programs(name: str, program: str) -> None:
+    """Whatever names the pipeline serves: the log source of a line must not keep its own rules away."""
+    (record,) = create_parser("syslog").feed(1, f"Nov 14 22:13:20 srv1 {program}[7]: x".encode())
+    assert isinstance(record, Record)
+    assert not service(name).conflicts(record.logsource)

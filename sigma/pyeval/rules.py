@@ -9,6 +9,14 @@ from typing import Any
 SYSTEM_LOGS = frozenset({"syslog", "messages", "journald", "auth", "authpriv", "secure"})
 """Services that are a log of many programs: sshd's and sudo's lines are lines of ``auth.log`` and the journal."""
 
+NOT_TOLD_APART = frozenset({
+    "kernel", "kern", "systemd", "su", "login", "polkit", "postfix", "dovecot", "named", "bind", "mysql", "mariadb",
+    "postgresql", "postgres", "samba", "docker", "proftpd",
+    "ssh", "openssh", "crond", "clamd", "guacd", "apache2", "httpd",
+})  # fmt: skip
+"""Services whose lines parsers give to another service: to ``syslog`` or ``auth``, or to it under its usual name."""
+
+_LEFT_TO_SCOPE = SYSTEM_LOGS | NOT_TOLD_APART
 _NO_LINES = frozenset({"auditd", "sysmon"})
 
 
@@ -27,19 +35,19 @@ class LogSource:
         """Return whether events of *other* cannot be what a rule for this log source is about.
 
         They cannot where a part known on both sides differs; an unknown part never excludes anything. A rule
-        for one of ``SYSTEM_LOGS`` is about the lines of every program; which of them stand in that log is for
-        the pipeline's scope to say. Audit records and Sysmon's events are no such lines.
+        for one of ``SYSTEM_LOGS`` or ``NOT_TOLD_APART`` may be about the line of any program; which lines it
+        means is for the pipeline's scope to say. Audit records and Sysmon's events are no such lines.
         """
         return (
             _differ(self.category, other.category)
             or _differ(self.product, other.product)
-            or (_differ(self.service, other.service) and not self._is_log_of(other))
+            or (_differ(self.service, other.service) and not self._may_hold(other))
         )
 
-    def _is_log_of(self, other: LogSource) -> bool:
+    def _may_hold(self, other: LogSource) -> bool:
         return (
             self.service is not None
-            and self.service.lower() in SYSTEM_LOGS
+            and self.service.lower() in _LEFT_TO_SCOPE
             and other.service is not None
             and other.service.lower() not in _NO_LINES
         )
