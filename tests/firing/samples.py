@@ -52,13 +52,10 @@ class Sample:
     note: str | None
 
 
-def load_samples(*names: str) -> list[Sample]:
-    """Return the samples of the data files *names*."""
-    return [
-        _sample(entry, FORMATS[name])
-        for name in names
-        for entry in yaml.safe_load((FOLDER / f"{name}.yml").read_text(encoding="utf-8"))
-    ]
+def load_samples(name: str) -> list[Sample]:
+    """Return the samples of the data file *name*."""
+    entries = yaml.load((FOLDER / f"{name}.yml").read_bytes(), Loader=yaml.CSafeLoader)
+    return [_sample(entry, FORMATS[name]) for entry in entries]
 
 
 def _sample(entry: Mapping[str, Any], usual_format: str) -> Sample:
