@@ -11,11 +11,13 @@ from typing import Any
 
 from .findings import Finding
 from .logs.reading import AUTO, LogError, Progress, Records, read_log, read_stream
-from .logs.records import Problem
+from .logs.records import Problem, Record
+from .rules import LogSource, Match
 from .ruleset import Ruleset
 
 STDIN = "-"
 ProblemHandler = Callable[[str, Problem], None]
+_UNKNOWN = LogSource()
 
 
 class Scan:
@@ -26,7 +28,8 @@ class Scan:
         on_problem: Called with path and problem for each line, or log, that could not be read.
         input_format: A log format's name, or ``auto``.
         options: Keyword arguments of the format's parser.
-        route: Whether each record's log source leaves out the rules that are for another one.
+        route: Whether each record's log source leaves out the rules that are for another one. Where the log says nothing
+            of it, the ruleset's recogniser looks at the event.
 
     Attributes:
         logs, events, problems, findings: How many there were.
@@ -42,10 +45,10 @@ class Scan:
         *,
         route: bool = True,
     ) -> None:
-        self._ruleset = ruleset
+        self.ruleset = ruleset
+        self.input_format = input_format
+        self.options = dict(options or {})
         self._on_problem = on_problem
-        self._input_format = input_format
-        self._options = dict(options or {})
         self._route = route
         self.logs = 0
         self.events = 0
@@ -57,29 +60,47 @@ class Scan:
         """Yield the findings of one log; ``-`` is standard input."""
         try:
             if path == STDIN:
-                records = read_stream(sys.stdin.buffer, self._input_format, self._options)
+                records = read_stream(sys.stdin.buffer, self.input_format, self.options)
             else:
-                records = read_log(Path(path), self._input_format, self._options, progress)
+                records = read_log(Path(path), self.input_format, self.options, progress)
         except (LogError, ImportError) as error:
-            self._problem(path, Problem(0, str(error), ""))
+            self.report(path, Problem(0, str(error), ""))
             return
         self.logs += 1
         yield from self._findings(path, records)
 
     def _findings(self, path: str, records: Records) -> Iterator[Finding]:
-        match = self._ruleset.match
         with contextlib.closing(records):
             for record in records:
                 if isinstance(record, Problem):
-                    self._problem(path, record)
+                    self.report(path, record)
                     continue
                 self.events += 1
-                for found in match(record.event, record.logsource if self._route else None):
-                    self.findings += 1
-                    self.by_level[found.rule.level or "none"] += 1
-                    yield Finding(found, path, record.line, record.logsource, record.serial)
+                for match in self.match(record):
+                    finding = Finding(match, path, record.line, record.logsource, record.serial)
+                    self.count(finding)
+                    yield finding
 
-    def _problem(self, path: str, problem: Problem) -> None:
+    def match(self, record: Record) -> list[Match]:
+        """Return the matches of one record."""
+        if not self._route:
+            return self.ruleset.match(record.event)
+        logsource = record.logsource
+        if logsource == _UNKNOWN:
+            logsource = self.ruleset.route(record.event)
+        return self.ruleset.match(record.event, logsource)
+
+    def prepare(self) -> None:
+        """Make the matcher now rather than at the first event."""
+        self.ruleset.match({})
+
+    def count(self, finding: Finding) -> None:
+        """Count one finding."""
+        self.findings += 1
+        self.by_level[finding.match.rule.level or "none"] += 1
+
+    def report(self, path: str, problem: Problem) -> None:
+        """Count one problem and hand it over."""
         self.problems += 1
         self._on_problem(path, problem)
 
