@@ -33,10 +33,8 @@ _MICROSECONDS = frozenset({"_SOURCE_REALTIME_TIMESTAMP", "__REALTIME_TIMESTAMP"}
 # Epoch values at or above each bound are read in the smaller unit; as seconds they would lie beyond the year 5138.
 _EPOCH_UNITS = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3), (0, 1))
 _LONGEST = 64
-_MONTHS = {
-    name: number
-    for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)
-}  # fmt: skip
+_MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
 # RFC 3164 section 4.1.2, with the year that some routers add behind or in front: "Nov  5 06:07:08", "Nov 5 2026 06:07:08".
 _BSD = re.compile(
     r"(?:[a-z]{3,9},? +)?([a-z]{3})[a-z]* +(\d{1,2})(?:,? +(\d{4}))?,? +(\d\d):(\d\d):(\d\d)(\.\d{1,9})?(?: +(\d{4}))?",
