@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sigma.pyeval import ExpressionError, compile_expression
 from sigma.pyeval.literals import literal
-from sigma.pyeval.marks import MOST_MARKS, MatchedCall, event_leaves, _located, matched_calls, spans_by_path
+from sigma.pyeval.marks import MOST_MARKS, MatchedCall, _located, event_leaves, matched_calls, spans_by_path
 from sigma.pyeval.matchers import MATCHERS
 from sigma.pyeval.matchers.values import leaves, lookup, text_of
 

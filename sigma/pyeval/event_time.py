@@ -69,6 +69,8 @@ def event_time(
         An aware datetime.
     """
     for field in fields:
+        if field not in event and field.partition(".")[0] not in event:
+            continue
         for value in (lookup(event, field) or ())[:1]:
             found = _read(event, field, value, zone, now)
             if found is not None:

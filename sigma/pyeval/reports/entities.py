@@ -110,7 +110,7 @@ def parse_entities(event: Mapping[str, Any]) -> Entities:
     if file_path is None and event.get("type") == "PATH":  # an audit record of one path
         file_path = _text(event, ("name",))
     return Entities(
-        host=_text(event, _HOST),
+        host=parse_host(event),
         user=User(_text(event, _USER), _text(event, _USER_ID)),
         process=Process(
             executable,
@@ -136,6 +136,11 @@ def parse_entities(event: Mapping[str, Any]) -> Entities:
         priority=_number(event, ("PRIORITY",), 7),
         message=_text(event, _MESSAGE),
     )
+
+
+def parse_host(event: Mapping[str, Any]) -> str | None:
+    """Return the name of the host that *event* is about."""
+    return _text(event, _HOST)
 
 
 def _request(event: Mapping[str, Any]) -> Request:
@@ -176,16 +181,23 @@ def base_name(path: str | None) -> str | None:
 def _text(event: Mapping[str, Any], fields: Iterable[str]) -> str | None:
     """Return the first value with text; ``-`` and ``?`` are how logs write that there is none."""
     for field in fields:
-        for value in lookup(event, field) or ():
+        for value in _values(event, field):
             text = text_of(value)
             if text and text not in ("-", "?", "(none)", "(null)"):
                 return text
     return None
 
 
+def _values(event: Mapping[str, Any], field: str) -> Iterable[object]:
+    """Return the values of *field*; most of the many names asked are not there, which one look or two tell."""
+    if field not in event and field.partition(".")[0] not in event:
+        return ()
+    return lookup(event, field) or ()
+
+
 def _number(event: Mapping[str, Any], fields: Iterable[str], largest: int = 2**31 - 1) -> int | None:
     for field in fields:
-        for value in lookup(event, field) or ():
+        for value in _values(event, field):
             number = number_of(value)
             if isinstance(number, int) and 0 <= number <= largest:
                 return number
@@ -195,7 +207,7 @@ def _number(event: Mapping[str, Any], fields: Iterable[str], largest: int = 2**3
 def excerpt(match: Match, longest: int = LONGEST_EXCERPT) -> str:
     """Return the beginning of what a person would look at first in the event."""
     for field in (*match.rule.fields, *_EXCERPT):
-        for value in lookup(match.event, field) or ():
+        for value in _values(match.event, field):
             if isinstance(value, str) and value:
                 return value[:longest]
     return json_line(match.event).decode()[:longest]

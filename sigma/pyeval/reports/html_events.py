@@ -12,7 +12,7 @@ from sigma.pyeval.findings import Finding
 from sigma.pyeval.marks import MatchedCall, Path, Span, event_leaves, matched_calls, spans_by_path
 from sigma.pyeval.matchers.values import text_of
 
-from .entities import excerpt, parse_entities
+from .entities import excerpt, parse_host
 from .html_parts import number, time_element
 from .markup import Html, element, join
 
@@ -33,7 +33,7 @@ def event_details(finding: Finding, moment: datetime | None) -> Html:
         calls = matched_calls(finding.match.rule.expression, event)
     except ExpressionError:  # a rule made by hand whose expression was never compiled: nothing to mark
         calls = ()
-    host = parse_entities(event).host
+    host = parse_host(event)
     summary = element(
         "summary",
         time_element(moment) if moment else "",
@@ -64,6 +64,7 @@ def _why(calls: Sequence[MatchedCall]) -> Html:
 def _call(call: MatchedCall) -> Html:
     """Return a call in words: field, what was asked of it, and the values that hold."""
     words = call.matcher.removesuffix("_any").replace("_all", " all of").replace("_cased", "").replace("_", " ")
+    words = words.replace("startswith", "starts with").replace("endswith", "ends with")
     values = [str(value)[:_LONGEST_PATTERN] for value in call.values[:_MOST_VALUES]]
     parts: list[str] = [element("code", call.field), " "] if call.field is not None else []
     parts.append(words + " " if values else words)
@@ -83,11 +84,7 @@ def _fields(event: dict[str, Any], calls: Iterable[MatchedCall]) -> Html:
     rows = [_row(*leaves[n], spans.get(leaves[n][0], []), leaves[n][0] in touched) for n in chosen]
     left_out = len(leaves) - len(chosen)
     return join(
-        element(
-            "table",
-            element("caption", "Fields of the event; what matched is marked.", class_="hidden-text"),
-            element("tbody", *rows),
-        ),
+        element("table", element("tbody", *rows), aria_label="Fields of the event, what matched is marked"),
         element("p", f"{number(left_out)} more fields are not shown.", class_="note") if left_out else "",
     )
 

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import heapq
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from typing import BinaryIO, Final
@@ -97,10 +97,12 @@ class HtmlReport:
             element("a", "To the content", class_="skip", href="#content"),
             self._header(),
             self._main(),
-            element("footer", element("p", f"Written by sigma-pyeval {__version__}. Rules keep their authors' licences.")),
+            element(
+                "footer", element("p", f"Written by sigma-pyeval {__version__}. Rules keep their authors' licences.")
+            ),
             element("script", script),
         )
-        return "<!doctype html>\n" + element("html", head, "\n", body, lang="en") + "\n"
+        return "<!doctype html>\n" + element("html", head, body, lang="en") + "\n"
 
     def _header(self) -> Html:
         tallies = self._tallies
@@ -137,8 +139,7 @@ class HtmlReport:
             sections.timeline(tallies),
             sections.rules(tallies, anchors),
             sections.attack_matrix(tallies),
-            sections.hosts(tallies),
-            sections.logs(tallies),
+            element("div", sections.hosts(tallies), sections.logs(tallies), class_="pair"),
             self._events(rows, anchors),
             id="content",
         )
@@ -163,7 +164,10 @@ class HtmlReport:
 
 def _filter() -> Html:
     """Return the form that the script brings to life; without the script it stays hidden."""
-    options = [element("option", "all levels", value=""), *(element("option", name, value=name) for name in LEVELS_DOWN)]
+    options = [
+        element("option", "all levels", value=""),
+        *(element("option", name, value=name) for name in LEVELS_DOWN),
+    ]
     return element(
         "form",
         element("label", "Events with these words", element("input", type="search", autocomplete="off")),
@@ -182,21 +186,25 @@ def _rule(row: RuleTally, anchor: str, events: list[Html]) -> Html:
     shown = plural(row.matches, "match")
     if len(events) < row.matches:
         shown += f", {number(len(events))} shown"
+    title = element("h3", rule.title, id=f"{anchor}-title")
     return element(
         "section",
-        element("div", badge(level), element("h3", rule.title, id=f"{anchor}-title"), element("span", shown, class_="note"), class_="rule-title"),
+        element("div", badge(level), title, element("span", shown, class_="note"), class_="rule-title"),
         element("p", rule.description) if rule.description else "",
         element("details", element("summary", "About this rule"), _facts(rule)),
         *events,
-        class_="rule", id=anchor, aria_labelledby=f"{anchor}-title", data_level=level,
-    )  # fmt: skip
+        class_="rule",
+        id=anchor,
+        aria_labelledby=f"{anchor}-title",
+        data_level=level,
+    )
 
 
 def _facts(rule: Rule) -> Html:
     attack = parse_attack(rule.tags)
-    techniques = [part for id_ in attack.techniques for part in (", ", link(technique_url(id_), id_))][1:]
-    references = [part for url in rule.references for part in (element("br"), link(url, url))][1:]
-    facts: list[tuple[str, list[str]]] = [
+    techniques: Sequence[str] = [part for id_ in attack.techniques for part in (", ", link(technique_url(id_), id_))][1:]
+    references: Sequence[str] = [part for url in rule.references for part in (element("br"), link(url, url))][1:]
+    facts: list[tuple[str, Sequence[str]]] = [
         ("id", [rule.id or ""]),
         ("status", [rule.status or ""]),
         ("log source", [" ".join(rule.logsource.as_dict().values())]),

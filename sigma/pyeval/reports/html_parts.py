@@ -37,4 +37,6 @@ def badge(level: str) -> Html:
 def bar(amount: int, largest: int, level: str) -> Html:
     """Return a bar as long as *amount* is of *largest*; the number itself stands beside it in the text."""
     width = max(1, round(100 * amount / largest)) if amount else 0
-    return element("svg", element("rect", width=f"{width}%", height="100%", class_=level), class_="bar", aria_hidden="true")
+    return element(
+        "svg", element("rect", width=f"{width}%", height="100%", class_=level), class_="bar", aria_hidden="true"
+    )

@@ -58,7 +58,7 @@ def timeline(tallies: Tallies) -> Html:
             if counts[level]:
                 height = counts[level] * _CHART_HEIGHT / highest
                 top -= height
-                rects.append(_rect(place * width, top, min(width * 0.86, 40), height, level))
+                rects.append(_rect(place * width, top, width * 0.88, height, level))
     name = _width_name(tallies.times.width)
     title = f"Matches per {name}, at most {plural(highest, 'match')}"
     chart = element(
@@ -70,16 +70,26 @@ def timeline(tallies: Tallies) -> Html:
         role="img",
         aria_label=f"{title}; the table below has the numbers",
     )
-    axis = element("div", element("span", time_text(rows[0][0])), element("span", time_text(rows[-1][0])), class_="axis")
+    axis = element(
+        "div", element("span", time_text(rows[0][0])), element("span", time_text(rows[-1][0])), class_="axis"
+    )
     legend = element(
         "ul",
         *(
-            element("li", element("svg", element("rect", width="100%", height="100%", class_=level), aria_hidden="true"), level)
+            element(
+                "li",
+                element("svg", element("rect", width="100%", height="100%", class_=level), aria_hidden="true"),
+                level,
+            )
             for level in present
         ),
         class_="legend",
     )
-    note = f"{plural(tallies.without_time, 'match')} without a readable time not counted here." if tallies.without_time else ""
+    note = (
+        f"{plural(tallies.without_time, 'match')} without a readable time not counted here."
+        if tallies.without_time
+        else ""
+    )
     return section(
         "time", "Over time", element("p", f"{title}. Times are UTC.", class_="note"), chart, axis, legend,
         element("details", element("summary", "The same as a table"), _time_table(rows, present, name)),
@@ -111,12 +121,11 @@ def rules(tallies: Tallies, anchors: dict[int, str]) -> Html:
     rows = tallies.rules_down()
     largest = max(row.matches for row in rows)
     body = [_rule_row(row, largest, anchors.get(place)) for place, row in enumerate(rows)]
-    head = _head_row(("level", "rule", "matches", "", "first", "last"), (2,), ("", "", "", "bar-cell", "first-cell", ""))
-    return section(
-        "rules",
-        "Rules",
-        _scroll(element("table", element("caption", "Rules that matched, the most severe first"), head, element("tbody", *body), class_="rules"), "Rules"),
-    )  # fmt: skip
+    columns = ("level", "rule", "matches", "", "first", "last")
+    head = _head_row(columns, (2,), ("", "", "", "bar-cell", "first-cell", "last-cell"))
+    caption = element("caption", "Rules that matched, the most severe first")
+    whole = element("table", caption, head, element("tbody", *body), class_="rules")
+    return section("rules", "Rules", _scroll(whole, "Rules"))
 
 
 def _rule_row(row: RuleTally, largest: int, anchor: str | None) -> Html:
@@ -129,7 +138,7 @@ def _rule_row(row: RuleTally, largest: int, anchor: str | None) -> Html:
         element("td", number(row.matches), class_="number"),
         element("td", bar(row.matches, largest, level), class_="bar-cell"),
         element("td", time_element(row.first), class_="first-cell"),
-        element("td", time_element(row.last)),
+        element("td", time_element(row.last), class_="last-cell"),
     )
 
 
@@ -142,12 +151,18 @@ def attack_matrix(tallies: Tallies) -> Html:
     columns = [element("th", _tactic(tactic), scope="col") for tactic in tactics]
     head = element("thead", element("tr", element("th", "technique", scope="col"), *columns))
     body = [
-        element("tr", element("th", _technique(technique), scope="row"), *(_heat(counts[tactic], highest) for tactic in tactics))
+        element(
+            "tr",
+            element("th", _technique(technique), scope="row"),
+            *(_heat(counts[tactic], highest) for tactic in tactics),
+        )
         for technique, counts in sorted(tallies.matrix.items(), key=lambda item: item[0] or "~")
     ]
-    caption = element("caption", "Matches by technique and tactic. A rule with several tactics counts under each.")
-    whole = element("table", caption, head, element("tbody", *body), class_="matrix")
-    return section("attack", "ATT&CK", _scroll(whole, "ATT&CK techniques by tactics"))
+    whole = element(
+        "table", element("caption", "Matches by technique and tactic"), head, element("tbody", *body), class_="matrix"
+    )
+    note = "Tags do not say which technique belongs to which tactic: a rule with several counts under each."
+    return section("attack", "ATT&CK", _scroll(whole, "ATT&CK techniques by tactics"), *_notes([note]))
 
 
 def _tactic(tactic: str) -> Html:
@@ -173,9 +188,16 @@ def hosts(tallies: Tallies) -> Html:
     order = sorted(
         tallies.hosts.items(), key=lambda item: ([-item[1][level] for level in present], item[0])
     )  # fmt: skip
-    body = [(host[:200], *(_count(counts[level]) for level in present), number(counts.total())) for host, counts in order[:MOST_ROWS]]
+    body = [
+        (host[:200], *(_count(counts[level]) for level in present), number(counts.total()))
+        for host, counts in order[:MOST_ROWS]
+    ]
     left = [f"{number(len(order) - MOST_ROWS)} more hosts are not listed." if len(order) > MOST_ROWS else ""]
-    left.append(f"{plural(tallies.other_hosts, 'match')} on hosts beyond the first {number(len(tallies.hosts))}." if tallies.other_hosts else "")
+    left.append(
+        f"{plural(tallies.other_hosts, 'match')} on hosts beyond the first {number(len(tallies.hosts))}."
+        if tallies.other_hosts
+        else ""
+    )
     left.append(f"{plural(tallies.without_host, 'match')} in events that name no host." if tallies.without_host else "")
     whole = table("Matches by host and level", ("host", *present, "all"), body, numbers=range(1, len(present) + 2))
     return section("hosts", "Hosts", whole, *_notes(left))
@@ -204,7 +226,9 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], n
         element(
             "tr",
             *(
-                element("td", cell, class_="number" if place in numeric else None) if place else element("th", cell, scope="row")
+                element("td", cell, class_="number" if place in numeric else None)
+                if place
+                else element("th", cell, scope="row")
                 for place, cell in enumerate(row)
             ),
         )
@@ -219,7 +243,9 @@ def _head_row(columns: Sequence[str], numeric: Iterable[int], classes: Sequence[
     for place, name in enumerate(columns):
         class_ = classes[place] if classes else ""
         class_ = " ".join(part for part in (class_, "number" if place in numeric else "") if part)
-        cells.append(element("th", name, scope="col", class_=class_ or None) if name else element("td", class_=class_ or None))
+        cells.append(
+            element("th", name, scope="col", class_=class_ or None) if name else element("td", class_=class_ or None)
+        )
     return element("thead", element("tr", *cells))
 
 

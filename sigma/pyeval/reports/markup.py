@@ -7,7 +7,7 @@ from typing import Final
 
 from sigma.pyeval.output import printable
 
-_VOID: Final = frozenset({"br", "col", "input", "meta", "rect"})
+_VOID: Final = frozenset({"br", "input", "meta"})
 
 
 class Html(str):

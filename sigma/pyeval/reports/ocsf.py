@@ -88,7 +88,9 @@ def ocsf_finding(finding: Finding, now: datetime) -> dict[str, Any]:
             "metadata": _metadata(finding),
             "finding_info": _finding_info(finding, _milliseconds(now), seen),
             "device": _device(entities),
-            "resources": [{"name": entities.host, "type": "host", "hostname": _hostname(entities)}] if entities.host else [],
+            "resources": [{"name": entities.host, "type": "host", "hostname": _hostname(entities)}]
+            if entities.host
+            else [],
             "evidences": [_evidence(entities)],
             "observables": _observables(entities),
             "raw_data": json_line(event).decode(),
@@ -219,7 +221,12 @@ def _process(process: Process, entities: Entities) -> dict[str, Any] | None:
 def _file(path: str | None, type_id: int) -> dict[str, Any] | None:
     if path is None:
         return None
-    return {"path": path, "name": base_name(path) or path, "type_id": type_id, "type": ("Unknown", "Regular File")[type_id]}
+    return {
+        "path": path,
+        "name": base_name(path) or path,
+        "type_id": type_id,
+        "type": ("Unknown", "Regular File")[type_id],
+    }
 
 
 def _endpoint(endpoint: Endpoint) -> dict[str, Any] | None:

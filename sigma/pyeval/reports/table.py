@@ -32,7 +32,7 @@ class TableWriter:
         what.append("\n" + printable(excerpt(finding.match)), style="not bold dim")
         where = Text(printable(f"{finding.path}:{finding.line}"))
         table = _table(show_header=not self._begun)
-        table.add_row(Text(level, style=STYLES.get(level, "")), what, where)
+        table.add_row(Text(printable(level), style=STYLES.get(level, "")), what, where)
         self._console.print(table)
         self._begun = True
 

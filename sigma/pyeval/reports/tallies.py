@@ -13,7 +13,7 @@ from sigma.pyeval.findings import Finding
 from sigma.pyeval.restrictiveness import LEVELS
 from sigma.pyeval.rules import Rule
 
-from .entities import parse_entities
+from .entities import parse_host
 
 LEVELS_DOWN: Final = (*reversed(LEVELS), "none")
 """The levels, the most severe first; ``none`` is a rule without level."""
@@ -48,7 +48,10 @@ class TimeHistogram:
         self.first = moment if self.first is None else min(self.first, moment)
         self.last = moment if self.last is None else max(self.last, moment)
         number = int((moment - _EPOCH).total_seconds() // self.width)
-        self.buckets.setdefault(number, Counter())[level] += 1
+        if number in self.buckets:
+            self.buckets[number][level] += 1
+            return
+        self.buckets[number] = Counter({level: 1})
         while max(self.buckets) - min(self.buckets) >= MOST_BUCKETS:
             self._widen()
 
@@ -65,7 +68,8 @@ class TimeHistogram:
             return []
         numbers = range(min(self.buckets), max(self.buckets) + 1)
         return [
-            (datetime.fromtimestamp(number * self.width, UTC), self.buckets.get(number, Counter())) for number in numbers
+            (datetime.fromtimestamp(number * self.width, UTC), self.buckets.get(number, Counter()))
+            for number in numbers
         ]
 
 
@@ -110,7 +114,7 @@ class Tallies:
             self.times.add(moment, level)
             tally.first = moment if tally.first is None else min(tally.first, moment)
             tally.last = moment if tally.last is None else max(tally.last, moment)
-        self._add_host(parse_entities(finding.match.event).host, level)
+        self._add_host(parse_host(finding.match.event), level)
         if finding.path in self.paths or len(self.paths) < MOST_HOSTS:
             self.paths[finding.path] += 1
         attack = parse_attack(rule.tags)
