@@ -123,6 +123,29 @@ def test_what_matched_is_marked() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("contains_cased_all(event, 'A', ('x', 'y'))", "A contains all of x, y"),
+        ("startswith_any(event, 'A', ('x', 'q'))", "A starts with x"),
+        ("cidr(event, 'B', '10.0.0.0/8')", "B is in 10.0.0.0/8"),
+        ("gte(event, 'C', 5)", "C ≥ 5"),
+        ("keyword_wildcard_cased(event, 'x*y')", "keyword x*y"),
+        ("startswith_field(event, 'A', 'D')", "A starts with field D"),
+        ("is_null(event, 'E')", "E is null"),
+        (
+            "contains_any(event, 'F', ('1', '2', '3', '4', '5', '6', '7', '8'))",
+            "F contains 1, 2, 3, 4, 5, 6 and 2 more",
+        ),
+    ],
+)
+def test_why_is_said_in_words(expression: str, words: str) -> None:
+    """Field, what was asked of it, and the values that hold."""
+    event = {"A": "x y", "B": "10.1.1.1", "C": 7, "D": "x", "F": "12345678"}
+    rule = replace(SHELL_RULE, expression=expression)
+    assert f"Matched: {words}" in Seen(event_details(Finding(Match(rule, event), "x", 1, rule.logsource), None)).text
+
+
 def test_a_rule_is_shown_with_its_source() -> None:
     """Author and licence, as rule licences ask, references as links, the condition."""
     text = Seen(page(SHELL)).text

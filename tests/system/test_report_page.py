@@ -131,7 +131,9 @@ def test_no_page_is_wider_than_the_window(chromium: str, report: str, tmp_path: 
         document.querySelector(".open").click();
         const frame = document.createElement("iframe");
         frame.style.width = "{width}px";
-        frame.srcdoc = "<!doctype html>" + document.documentElement.outerHTML.replace(/<script[^]*?<.script>/g, "");
+        const copy = document.documentElement.cloneNode(true);
+        copy.querySelectorAll("script").forEach((node) => node.remove());
+        frame.srcdoc = "<!doctype html>" + copy.outerHTML;
         frame.onload = () => {{ document.title = frame.contentDocument.documentElement.scrollWidth <= {width} ? "fits" : "wider"; }};
         document.body.append(frame);
     """

@@ -23,6 +23,13 @@ MOST_FIELDS: Final = 60
 """So many fields of an event are shown; those with a mark always come first in line."""
 
 _HEAD, _AROUND, _MOST_WINDOWS = 200, 60, 8
+# Matchers whose names are no words, by the name without what is said of lists and case.
+_WORDS = {
+    "startswith": "starts with", "startswith_field": "starts with field",
+    "endswith": "ends with", "endswith_field": "ends with field",
+    "regex": "fits", "wildcard": "fits", "cidr": "is in", "lt": "<", "lte": "≤", "gt": ">", "gte": "≥",
+    "keyword_whole": "keyword", "keyword_wildcard": "keyword", "keyword_regex": "keyword", "time_part": "has",
+}  # fmt: skip
 _MOST_VALUES, _LONGEST_PATTERN = 6, 80
 
 
@@ -63,8 +70,7 @@ def _why(calls: Sequence[MatchedCall]) -> Html:
 
 def _call(call: MatchedCall) -> Html:
     """Return a call in words: field, what was asked of it, and the values that hold."""
-    words = call.matcher.removesuffix("_any").replace("_all", " all of").replace("_cased", "").replace("_", " ")
-    words = words.replace("startswith", "starts with").replace("endswith", "ends with")
+    words = _words(call.matcher)
     values = [str(value)[:_LONGEST_PATTERN] for value in call.values[:_MOST_VALUES]]
     parts: list[str] = [element("code", call.field), " "] if call.field is not None else []
     parts.append(words + " " if values else words)
@@ -72,6 +78,12 @@ def _call(call: MatchedCall) -> Html:
     if len(call.values) > _MOST_VALUES:
         parts.append(f" and {len(call.values) - _MOST_VALUES} more")
     return join(*parts)
+
+
+def _words(matcher: str) -> str:
+    """Return a matcher's name for people: ``contains all of`` for ``contains_cased_all``."""
+    name = matcher.removesuffix("_any").removesuffix("_all").removesuffix("_cased")
+    return _WORDS.get(name, name.replace("_", " ")) + (" all of" if matcher.endswith("_all") else "")
 
 
 def _fields(event: dict[str, Any], calls: Iterable[MatchedCall]) -> Html:

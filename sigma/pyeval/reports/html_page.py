@@ -18,7 +18,7 @@ from sigma.pyeval.version import __version__
 
 from . import html_sections as sections
 from .html_events import event_details
-from .html_parts import badge, number, plural, time_element
+from .html_parts import badge, level_name, number, plural, time_element
 from .markup import Html, element, join, link
 from .tallies import LEVELS_DOWN, RuleTally, Tallies, level_of, rank
 
@@ -166,7 +166,7 @@ def _filter() -> Html:
     """Return the form that the script brings to life; without the script it stays hidden."""
     options = [
         element("option", "all levels", value=""),
-        *(element("option", name, value=name) for name in LEVELS_DOWN),
+        *(element("option", level_name(name), value=name) for name in LEVELS_DOWN),
     ]
     return element(
         "form",
@@ -202,7 +202,9 @@ def _rule(row: RuleTally, anchor: str, events: list[Html]) -> Html:
 
 def _facts(rule: Rule) -> Html:
     attack = parse_attack(rule.tags)
-    techniques: Sequence[str] = [part for id_ in attack.techniques for part in (", ", link(technique_url(id_), id_))][1:]
+    techniques: Sequence[str] = [part for id_ in attack.techniques for part in (", ", link(technique_url(id_), id_))][
+        1:
+    ]
     references: Sequence[str] = [part for url in rule.references for part in (element("br"), link(url, url))][1:]
     facts: list[tuple[str, Sequence[str]]] = [
         ("id", [rule.id or ""]),

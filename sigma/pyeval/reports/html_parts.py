@@ -29,9 +29,14 @@ def time_element(moment: datetime | None) -> Html:
     return element("time", time_text(moment), datetime=moment.astimezone(UTC).isoformat())
 
 
+def level_name(level: str) -> str:
+    """Return how a level of ``tallies.LEVELS_DOWN`` is shown."""
+    return "no level" if level == "none" else level
+
+
 def badge(level: str) -> Html:
     """Return a level's name in its colour."""
-    return element("span", level, class_=f"badge {level}")
+    return element("span", level_name(level), class_=f"badge {level}")
 
 
 def bar(amount: int, largest: int, level: str) -> Html:

@@ -8,7 +8,7 @@ from typing import Final
 
 from sigma.pyeval.attack import tactic_title, tactic_url, technique_url
 
-from .html_parts import badge, bar, number, plural, time_element, time_text
+from .html_parts import badge, bar, level_name, number, plural, time_element, time_text
 from .markup import Html, element, join, link
 from .tallies import LEVELS_DOWN, RuleTally, Tallies, level_of
 
@@ -34,7 +34,7 @@ def levels(tallies: Tallies) -> Html:
         element(
             "li",
             element("span", number(tallies.levels[level]), class_="count"),
-            element("span", level, class_="name"),
+            element("span", level_name(level), class_="name"),
             class_=level if tallies.levels[level] else f"{level} zero",
         )
         for level in LEVELS_DOWN
@@ -79,7 +79,7 @@ def timeline(tallies: Tallies) -> Html:
             element(
                 "li",
                 element("svg", element("rect", width="100%", height="100%", class_=level), aria_hidden="true"),
-                level,
+                level_name(level),
             )
             for level in present
         ),
@@ -113,7 +113,7 @@ def _time_table(rows: Sequence[tuple[object, Counter[str]]], present: Sequence[s
         for moment, counts in rows
         if counts
     ]
-    return table(f"Matches per {name}", ("from", *present), body, numbers=range(1, len(present) + 1))
+    return table(f"Matches per {name}", ("from", *map(level_name, present)), body, numbers=range(1, len(present) + 1))
 
 
 def rules(tallies: Tallies, anchors: dict[int, str]) -> Html:
@@ -199,7 +199,12 @@ def hosts(tallies: Tallies) -> Html:
         else ""
     )
     left.append(f"{plural(tallies.without_host, 'match')} in events that name no host." if tallies.without_host else "")
-    whole = table("Matches by host and level", ("host", *present, "all"), body, numbers=range(1, len(present) + 2))
+    whole = table(
+        "Matches by host and level",
+        ("host", *map(level_name, present), "all"),
+        body,
+        numbers=range(1, len(present) + 2),
+    )
     return section("hosts", "Hosts", whole, *_notes(left))
 
 
