@@ -146,6 +146,26 @@ def test_why_is_said_in_words(expression: str, words: str) -> None:
     assert f"Matched: {words}" in Seen(event_details(Finding(Match(rule, event), "x", 1, rule.logsource), None)).text
 
 
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        ({"type": "SYSCALL", "MESSAGE": "a message", "euid": "33"}, "a message"),
+        ({"type": "SYSCALL", "a0": "7f", "euid": "33"}, "type=SYSCALL euid=33"),
+    ],
+)
+def test_an_event_has_a_line(event: dict[str, str], line: str) -> None:
+    """Its message; an event without any, such as an audit record, shows the fields that matched."""
+    rule = replace(SHELL_RULE, expression="equals(event, 'type', 'SYSCALL') and equals(event, 'euid', '33')")
+    source = event_details(Finding(Match(rule, event), "x", 1, rule.logsource), None)
+    assert f'<span class="event-line">{line}</span>' in source
+
+
+def test_line_breaks_in_a_rules_prose_are_blanks() -> None:
+    """They are those of the rule's file."""
+    rule = replace(SHELL_RULE, description="Two\n  lines.\n")
+    assert "<p>Two lines.</p>" in page(SHELL._replace(match=Match(rule, SHELL.match.event)))
+
+
 def test_a_rule_is_shown_with_its_source() -> None:
     """Author and licence, as rule licences ask, references as links, the condition."""
     text = Seen(page(SHELL)).text

@@ -204,10 +204,15 @@ def _number(event: Mapping[str, Any], fields: Iterable[str], largest: int = 2**3
     return None
 
 
-def excerpt(match: Match, longest: int = LONGEST_EXCERPT) -> str:
-    """Return the beginning of what a person would look at first in the event."""
+def headline(match: Match) -> str | None:
+    """Return what a person would look at first in the event: the rule's own fields, a command line, a message, a path."""
     for field in (*match.rule.fields, *_EXCERPT):
         for value in _values(match.event, field):
             if isinstance(value, str) and value:
-                return value[:longest]
-    return json_line(match.event).decode()[:longest]
+                return value
+    return None
+
+
+def excerpt(match: Match, longest: int = LONGEST_EXCERPT) -> str:
+    """Return the beginning of the headline, or of the event as JSON where it has none."""
+    return (headline(match) or json_line(match.event).decode())[:longest]

@@ -12,7 +12,7 @@ from sigma.pyeval.findings import Finding
 from sigma.pyeval.marks import MatchedCall, Path, Span, event_leaves, matched_calls, spans_by_path
 from sigma.pyeval.matchers.values import text_of
 
-from .entities import excerpt, parse_host
+from .entities import LONGEST_EXCERPT, excerpt, headline, parse_host
 from .html_parts import number, time_element
 from .markup import Html, element, join
 
@@ -45,7 +45,7 @@ def event_details(finding: Finding, moment: datetime | None) -> Html:
         "summary",
         time_element(moment) if moment else "",
         element("span", host[:100], class_="host") if host else "",
-        element("span", excerpt(finding.match), class_="event-line"),
+        element("span", _line(finding, event, calls), class_="event-line"),
     )
     return element(
         "details",
@@ -53,6 +53,15 @@ def event_details(finding: Finding, moment: datetime | None) -> Html:
         element("div", _where(finding), _why(calls), _fields(event, calls), class_="event-body"),
         class_="event",
     )
+
+
+def _line(finding: Finding, event: dict[str, Any], calls: Sequence[MatchedCall]) -> str:
+    """Return the event in a line: its headline, else the fields that matched, else its beginning."""
+    if (text := headline(finding.match)) is not None:
+        return text[:LONGEST_EXCERPT]
+    touched = {path for call in calls for path in call.paths}
+    pairs = [f"{_name(path)}={text_of(value)!s:.60}" for path, value in event_leaves(event) if path in touched]
+    return " ".join(pairs[:8])[:LONGEST_EXCERPT] or excerpt(finding.match)
 
 
 def _where(finding: Finding) -> Html:
@@ -103,12 +112,15 @@ def _fields(event: dict[str, Any], calls: Iterable[MatchedCall]) -> Html:
 
 def _row(path: Path, value: object, spans: list[Span], touched: bool) -> Html:
     text = text_of(value)
-    name = ".".join(map(str, path))[:200]
     return element(
         "tr",
-        element("th", name, scope="row", class_="matched" if touched else None),
+        element("th", _name(path), scope="row", class_="matched" if touched else None),
         element("td", element("span", "null", class_="gap") if text is None else marked(text, spans), class_="value"),
     )
+
+
+def _name(path: Path) -> str:
+    return ".".join(map(str, path))[:200]
 
 
 def marked(text: str, spans: Sequence[Span]) -> Html:

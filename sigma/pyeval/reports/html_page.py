@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import heapq
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -190,7 +191,7 @@ def _rule(row: RuleTally, anchor: str, events: list[Html]) -> Html:
     return element(
         "section",
         element("div", badge(level), title, element("span", shown, class_="note"), class_="rule-title"),
-        element("p", rule.description) if rule.description else "",
+        element("p", _prose(rule.description)) if rule.description else "",
         element("details", element("summary", "About this rule"), _facts(rule)),
         *events,
         class_="rule",
@@ -215,11 +216,16 @@ def _facts(rule: Rule) -> Html:
         ("tags", [", ".join(rule.tags)]),
         ("techniques", techniques),
         ("references", references),
-        ("false positives", ["; ".join(rule.falsepositives)]),
+        ("false positives", ["; ".join(map(_prose, rule.falsepositives))]),
         ("condition", [element("code", rule.expression)]),
     ]
     rows = [join(element("dt", name), element("dd", *value)) for name, value in facts if any(value)]
     return element("dl", *rows, class_="facts")
+
+
+def _prose(text: str) -> str:
+    """Return a rule's running text, whose line breaks are those of its file, as one line."""
+    return re.sub(r"[ \t\r\n]+", " ", text).strip()
 
 
 def _asset(name: str) -> Html:
