@@ -7,20 +7,20 @@ PIP := python -m pip install --quiet --disable-pip-version-check
 .PHONY: demo test test-system test-pysigma2 test-lowest lint types docs clean
 
 demo: $(VENV)/.installed  ## scan the example logs with the example rules
-	$(BIN)/sigma-pyeval scan -r examples/rules -p linux_eval --format table examples/logs/*.jsonl
+	$(BIN)/sigma-pyeval scan -r examples/rules -p linux_eval --format table examples/logs
 
 test: $(VENV)/.installed  ## run the test suite with coverage
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 test-system: $(VENV)/.installed  ## run the tests that need a browser (Debian: apt-get install chromium)
 	@command -v chromium chromium-browser google-chrome >/dev/null || echo "no Chromium found, its tests are skipped: apt-get install chromium"
 	$(BIN)/python -m pytest -m system -rs
 
 test-pysigma2: $(VENV)-pysigma2/.installed  ## run the tests of rules and their meaning on pySigma 2
-	$(VENV)-pysigma2/bin/python -m pytest
+	$(VENV)-pysigma2/bin/python -m pytest -n 2 --dist loadfile
 
 test-lowest: $(VENV)-lowest/.installed  ## run the suite with the oldest versions that pyproject.toml admits
-	$(VENV)-lowest/bin/python -m pytest
+	$(VENV)-lowest/bin/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed  ## check style
 	$(BIN)/ruff format --check .

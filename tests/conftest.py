@@ -1,15 +1,35 @@
-"""What several test files share: where the shared data lies, and rules written as short as possible."""
+"""What test files share: where the shared data lies, how far properties are searched, figures at the end, short rules."""
 
 from __future__ import annotations
 
+import json
 import os
 import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
-SHARED = Path(os.environ.get("PYEVAL_SHARED", ROOT.parent / "shared"))
+SHARED = Path(os.environ.get("PYEVAL_SHARED") or ROOT.parent / "shared")
+FIGURES = pytest.StashKey[list[str]]()
+
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") == "true" else "default")
+_SLOW_INPUT = [HealthCheck.too_slow, HealthCheck.data_too_large]
+for profile, examples in (("default", 100), ("ci", 100), ("long", 5_000)):
+    settings.register_profile(
+        profile,
+        max_examples=examples,
+        deadline=None,
+        derandomize=profile == "ci",
+        suppress_health_check=_SLOW_INPUT,
+    )
+settings.load_profile(PROFILE)
+
+thorough = settings(max_examples={"ci": 2_000, "long": 50_000}.get(PROFILE, 300))
+"""For the one property on which all else rests."""
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +39,33 @@ def shared() -> Path:
     if not data.is_dir():
         pytest.skip(f"no shared data at {data}; set PYEVAL_SHARED to the folder that holds data/")
     return data
+
+
+@pytest.fixture(scope="session")
+def sigmahq(shared: Path) -> Path:
+    """The SigmaHQ rules."""
+    return shared / "sigmahq"
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Take a line for the summary at the end of the run."""
+    return request.config.stash.setdefault(FIGURES, []).append
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print the figures."""
+    lines = config.stash.get(FIGURES, [])
+    if lines:
+        terminalreporter.section("figures")
+    for line in lines:
+        terminalreporter.write_line(line)
+
+
+def json_lines(path: Path) -> Iterator[Any]:
+    """Yield the objects of a file of JSON lines."""
+    with path.open("rb") as lines:
+        yield from map(json.loads, lines)
 
 
 def rule_yaml(detection: str, title: str = "Test", logsource: str = "category: test", extra: str = "") -> str:

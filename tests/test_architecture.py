@@ -136,4 +136,4 @@ def test_discovery_finds_exactly_our_names() -> None:
         "print(*sorted(k for k, v in p.backends.items() if 'pyeval' in v.__module__), '|', "
         "*sorted(k for k, v in p.pipelines.items() if 'linux_eval' in v.__module__))"
     )
-    assert run_python(code).split() == ["pyeval", "|", "linux_eval"]
+    assert run_python(code).split() == ["pyeval", "|", "linux_eval", "linux_eval_ecs", "linux_eval_sysmon"]

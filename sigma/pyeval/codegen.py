@@ -10,6 +10,7 @@ import ast
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -117,7 +118,7 @@ def emit_functions(rules: Sequence[Rule]) -> str:
 
 def emit_standalone(rules: Sequence[Rule]) -> str:
     """Return a module that needs nothing but the standard library: matchers, rules, ``match(event)`` and a program."""
-    imports, runtime = _merged(map(_read, EMBEDDED))
+    imports, runtime = _runtime()
     functions = [emit_function(rule, f"_rule_{number:04d}") for number, rule in enumerate(rules, 1)]
     table = [f"    ({_table_row(rule)}, _rule_{number:04d}),\n" for number, rule in enumerate(rules, 1)]
     return "\n\n".join(
@@ -186,8 +187,14 @@ def _docstring(rule: Rule) -> str:
 
 
 def _matchers_called(rule: Rule) -> set[str]:
-    tree = parse_expression(rule.expression)
+    tree = parse_expression(rule.expression, unsafe_regex=True)
     return {call_arguments(node)[0] for node in ast.walk(tree) if isinstance(node, ast.Call)}
+
+
+@cache
+def _runtime() -> tuple[list[str], list[str]]:
+    """Return the import lines and the texts of the embedded files, which never change while the program runs."""
+    return _merged(map(_read, EMBEDDED))
 
 
 def _read(name: str) -> str:

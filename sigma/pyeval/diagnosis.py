@@ -82,6 +82,8 @@ def _culprit(words: str, document: dict[str, Any] | None) -> tuple[str | None, s
         except SigmaError as error:
             if str(error.args[0] if error.args else "") == words:
                 return key.split("|")[0] or None, key
+        except (TypeError, ValueError, AttributeError, KeyError):
+            continue  # another mistake in the same rule, which pySigma does not even refuse
     return None
 
 

@@ -1,7 +1,8 @@
 """Expressions: the source text a rule becomes; read, checked against the grammar, and compiled to a predicate.
 
 An expression is ``and``, ``or``, ``not``, parentheses, and calls of the functions in ``matchers.MATCHERS`` on ``event`` with
-literal arguments. Nothing else is ever compiled, whoever wrote the text.
+literal arguments. Nothing else is ever compiled, whoever wrote the text. A regular expression that can take more than linear
+time is admitted only with a bound on what is searched (``regex_within``), or where the caller trusts the source.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import ast
 import inspect
 import linecache
+import math
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -17,7 +19,7 @@ from typing import Any
 from .matchers import MATCHERS
 from .matchers.network import parse_network
 from .matchers.numbers import COMPARISONS, TIME_PARTS
-from .matchers.regexes import compile_regex
+from .regex_safety import check_pattern, classify
 
 Predicate = Callable[[Mapping[str, Any]], bool]
 
@@ -28,8 +30,10 @@ class ExpressionError(ValueError):
     """Text is no expression: it does not parse, holds something outside the grammar, or a wrong argument."""
 
 
-def parse_expression(source: str) -> ast.expr:
+def parse_expression(source: str, *, unsafe_regex: bool = False) -> ast.expr:
     """Return the syntax tree of *source* after checking every node of it.
+
+    *unsafe_regex* admits ``regex_unbounded`` and ``keyword_regex_unbounded``: say so only of a source you trust.
 
     Raises:
         ExpressionError: With the place and what was found there.
@@ -49,7 +53,7 @@ def parse_expression(source: str) -> ast.expr:
             case ast.UnaryOp(op=ast.Not()):
                 pending.append(node.operand)
             case ast.Call():
-                _check_call(node)
+                _check_call(node, unsafe_regex)
             case _:
                 raise ExpressionError(
                     f"column {getattr(node, 'col_offset', 0) + 1}: only and, or, not and calls of matchers may stand here, "
@@ -64,7 +68,7 @@ def call_arguments(call: ast.Call) -> tuple[str, tuple[Any, ...]]:
     return call.func.id, tuple(ast.literal_eval(argument) for argument in call.args[1:])
 
 
-def _check_call(call: ast.Call) -> None:
+def _check_call(call: ast.Call, unsafe_regex: bool) -> None:
     place = f"column {call.col_offset + 1}"
     if not isinstance(call.func, ast.Name) or call.func.id not in MATCHERS:
         raise ExpressionError(f"{place}: {ast.unparse(call.func)[:60]!r} is not a matcher")
@@ -75,11 +79,41 @@ def _check_call(call: ast.Call) -> None:
     arguments = call.args[1:]
     if not required <= len(arguments) <= len(checks):
         raise ExpressionError(f"{place}: {name} takes {required} to {len(checks)} arguments behind {EVENT}")
+    values: dict[str, Any] = {}
     for argument, (parameter, check) in zip(arguments, checks, strict=False):
         try:
-            check(_literal(argument))
+            values[parameter] = _literal(argument)
+            check(values[parameter])
         except (ValueError, KeyError, TypeError, re.error, RecursionError) as error:
             raise ExpressionError(f"{place}: {name}: {parameter}: {error}") from error
+    if "pattern" in values and not unsafe_regex:
+        finding = _regex_finding(name, values["pattern"], values.get("flags", ""), values.get("characters"))
+        if finding:
+            raise ExpressionError(f"{place}: {name}: {finding}")
+
+
+def _regex_finding(name: str, pattern: str, flags: str, characters: int | None) -> str | None:
+    """Return why a regular expression may not be searched for in this way, or ``None``."""
+    if name.endswith("_unbounded"):
+        return "only a source that is trusted may search without a bound; use the option unsafe_regex for such a one"
+    found = classify(pattern, flags)
+    most = found.characters
+    if most == 0:
+        return f"{pattern!r:.200} can take too long: {found.reason}; {REGEX_REMEDY}"
+    if found.pattern != pattern:
+        return (
+            f"{pattern!r:.200} can take long: {found.reason}; {found.pattern!r} is found in the same values, write that"
+        )
+    if most is not None and (characters is None or characters > most):
+        within = f"{name.removesuffix('_within')}_within"
+        return f"{pattern!r:.200} can take long: {found.reason}; search at most {most} characters, with {within}"
+    return None
+
+
+REGEX_REMEDY = (
+    "separate repetitions by something that they cannot take up themselves, or trust the rule with unsafe_regex"
+)
+"""What to do about a pattern that is refused."""
 
 
 def _literal(node: ast.expr) -> object:
@@ -100,13 +134,13 @@ def _text(value: object) -> None:
 
 
 def _number(value: object) -> None:
-    if type(value) not in (int, float):
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
         raise TypeError(f"a number is needed, not {value!r:.60}")
 
 
 def _scalar(value: object) -> None:
-    if type(value) not in (str, int, float):
-        raise TypeError(f"text or a number is needed, not {value!r:.60}")
+    if type(value) is not str:
+        _number(value)
 
 
 def _network(value: object) -> None:
@@ -116,13 +150,18 @@ def _network(value: object) -> None:
 
 def _pattern(value: object) -> None:
     _text(value)
-    compile_regex(str(value), "")
+    check_pattern(str(value), "")
 
 
 def _flags(value: object) -> None:
     _text(value)
     if not set(str(value)) <= set("ims"):
         raise ValueError(f"flags are letters of 'ims', not {value!r:.60}")
+
+
+def _characters(value: object) -> None:
+    if type(value) is not int or value < 1:
+        raise TypeError(f"a number of characters is needed, not {value!r:.60}")
 
 
 def _one_of(names: Mapping[str, object]) -> Callable[[object], None]:
@@ -156,6 +195,7 @@ _CHECKS: dict[str, Callable[[object], None]] = {
     "networks": _each(_network),
     "pattern": _pattern,
     "flags": _flags,
+    "characters": _characters,
     "part": _one_of(TIME_PARTS),
     "comparison": _one_of(COMPARISONS),
 }
@@ -174,15 +214,16 @@ def _signature(name: str) -> tuple[int, list[tuple[str, Callable[[object], None]
     return required, [(parameter.name, checks[parameter.name]) for parameter in parameters]
 
 
-def compile_expression(source: str, name: str = "expression") -> Predicate:
+def compile_expression(source: str, name: str = "expression", *, unsafe_regex: bool = False) -> Predicate:
     """Return the predicate of an expression: a function of one event (a mapping) that returns a bool.
 
-    *name* says in tracebacks whose expression it is; the source line is shown there too.
+    *name* says in tracebacks whose expression it is; the source line is shown there too. *unsafe_regex* as in
+    ``parse_expression``.
 
     Raises:
         ExpressionError: *source* is no expression.
     """
-    parse_expression(source)
+    parse_expression(source, unsafe_regex=unsafe_regex)
     filename = f"<sigma {''.join(c if c.isprintable() else '?' for c in name)}>"
     text = f"def predicate({EVENT}):\n    return ({source}\n    )\n"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)

@@ -26,13 +26,16 @@ class Finding(NamedTuple):
     serial: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the finding as a dict of JSON types: rule, event, log source, source."""
+        """Return the finding as a dict of JSON types: rule, event, log source, source.
+
+        What the log does not tell of the log source is the rule's.
+        """
         source: dict[str, Any] = {"path": self.path, "line": self.line}
         if self.serial is not None:
             source["serial"] = self.serial
         return {
             "rule": rule_record(self.match.rule),
             "event": self.match.event,
-            "logsource": self.logsource.as_dict(),
+            "logsource": self.match.rule.logsource.as_dict() | self.logsource.as_dict(),
             "source": source,
         }

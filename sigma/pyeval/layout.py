@@ -16,7 +16,7 @@ def layout(expression: str, indent: str = "") -> str:
 
     *indent* stands before each line but the first. The text means the same as before.
     """
-    return ("\n" + indent).join(_lines(parse_expression(expression), WIDTH - len(indent)))
+    return ("\n" + indent).join(_lines(parse_expression(expression, unsafe_regex=True), WIDTH - len(indent)))
 
 
 def _lines(node: ast.expr, width: int) -> list[str]:
@@ -37,7 +37,9 @@ def _lines(node: ast.expr, width: int) -> list[str]:
 
 
 def _operand_lines(operand: ast.expr, parent: ast.expr, width: int) -> list[str]:
-    if not _needs_parentheses(operand, parent):
+    # Over several lines an "and" in an "or" gets parentheses too: they show where it ends.
+    mixed = _joins(operand, ast.And) and _joins(parent, ast.Or)
+    if not _needs_parentheses(operand, parent) and not (mixed and len(emit_expression(operand)) > width):
         return _lines(operand, width)
     lines = _lines(operand, width - len(_INDENT))
     if len(lines) == 1:
@@ -62,11 +64,14 @@ def _call_lines(node: ast.expr, width: int) -> list[str]:
 
 
 def _needs_parentheses(operand: ast.expr, parent: ast.expr) -> bool:
+    """Return whether *operand* binds less tightly than *parent*: an ``or`` in an ``and``, either in a ``not``."""
     if not isinstance(operand, ast.BoolOp):
         return False
-    return isinstance(parent, ast.UnaryOp) or (
-        isinstance(parent, ast.BoolOp) and type(parent.op) is not type(operand.op)
-    )
+    return isinstance(parent, ast.UnaryOp) or (isinstance(operand.op, ast.Or) and _joins(parent, ast.And))
+
+
+def _joins(node: ast.expr, operator: type[ast.boolop]) -> bool:
+    return isinstance(node, ast.BoolOp) and isinstance(node.op, operator)
 
 
 def emit_expression(node: ast.expr) -> str:

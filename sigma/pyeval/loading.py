@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .cache import cache_key, read_ruleset, write_ruleset
 from .diagnosis import diagnose
 from .documents import DocumentError, parse_documents, regex_policy
 from .errors import RuleError, RuleLoadError
@@ -27,14 +28,18 @@ if TYPE_CHECKING:
 OnError = Literal["raise", "collect"]
 Placeholders = Mapping[str, str | int | Sequence[str | int]]
 RULE_SUFFIXES = (".yml", ".yaml")
+_OWN_PIPELINES = "linux_eval"
+"""How the names of this distribution's pipelines begin; what they do changes with the installation only."""
 
 
-def load_rules(
+def load_rules(  # noqa: PLR0913 - the public interface
     *paths: str | Path,
     pipeline: PipelineSpec | Sequence[PipelineSpec] | None = None,
     placeholders: Placeholders | None = None,
     restrictiveness: Restrictiveness | str | None = None,
     on_error: OnError = "raise",
+    unsafe_regex: bool = False,
+    cache: bool = True,
 ) -> Ruleset:
     """Load rules from files and directories (``*.yml``, ``*.yaml`` at any depth, in order of their paths).
 
@@ -46,24 +51,49 @@ def load_rules(
         placeholders: Values for ``%name%`` in values with ``|expand``: text, number or a list of these.
         restrictiveness: Which rules to keep, see Restrictiveness; None keeps all.
         on_error: ``"raise"`` the first problem, or ``"collect"`` all of them in the result's ``errors``.
+        unsafe_regex: Search every regular expression in whole values, however long that takes; for rules that are trusted.
+        cache: Keep the finished rules of larger sets on disk and read them from there while nothing has changed, see
+            ``sigma.pyeval.cache``. Pipelines that are objects or of other packages are never kept.
 
     Raises:
         RuleLoadError: A path or a rule cannot be loaded, with ``on_error="raise"``.
         ValueError: An argument is none of its allowed values.
         sigma.exceptions.SigmaError: The pipeline does not exist or cannot be read.
     """
-    loader = _Loader(pipeline, placeholders, restrictiveness, on_error)
-    for path in _rule_files(paths, loader):
-        try:
-            text = path.read_bytes()
-        except OSError as error:
-            loader.report(RuleError(f"cannot be read: {error.strerror}", "check the path", path=str(path)))
-            continue
+    loader = _Loader(pipeline, placeholders, restrictiveness, on_error, unsafe_regex)
+    files = list(_read_files(_rule_files(paths, loader), loader))
+    inputs = loader.inputs() if cache else None
+    if inputs is None:
+        return _converted(loader, files)
+    key = cache_key(
+        [*inputs, *(part for path, text in files for part in (str(path).encode("utf-8", "surrogateescape"), text))]
+    )
+    kept = read_ruleset(key)
+    if kept is not None:
+        for error in kept.errors:
+            loader.report(error)
+        return Ruleset(kept.rules, loader.errors, plan=kept.plan, unsafe_regex=unsafe_regex)
+    not_read = len(loader.errors)
+    ruleset = _converted(loader, files)
+    write_ruleset(key, Ruleset(ruleset.rules, ruleset.errors[not_read:], plan=ruleset.plan))
+    return ruleset
+
+
+def _converted(loader: _Loader, files: Iterable[tuple[Path, bytes]]) -> Ruleset:
+    for path, text in files:
         loader.parse(text, path)
     return loader.ruleset()
 
 
-def parse_rules(
+def _read_files(paths: Iterable[Path], loader: _Loader) -> Iterator[tuple[Path, bytes]]:
+    for path in paths:
+        try:
+            yield path, path.read_bytes()
+        except OSError as error:
+            loader.report(RuleError(f"cannot be read: {error.strerror}", "check the path", path=str(path)))
+
+
+def parse_rules(  # noqa: PLR0913 - the public interface
     text: str | bytes,
     /,
     *,
@@ -71,9 +101,10 @@ def parse_rules(
     placeholders: Placeholders | None = None,
     restrictiveness: Restrictiveness | str | None = None,
     on_error: OnError = "raise",
+    unsafe_regex: bool = False,
 ) -> Ruleset:
     """Load rules from YAML text, several documents allowed; arguments and errors as in ``load_rules``."""
-    loader = _Loader(pipeline, placeholders, restrictiveness, on_error)
+    loader = _Loader(pipeline, placeholders, restrictiveness, on_error, unsafe_regex)
     loader.parse(text, None)
     return loader.ruleset()
 
@@ -86,8 +117,7 @@ def resolve_pipeline(
     Raises:
         sigma.exceptions.SigmaError: A pipeline does not exist or cannot be read.
     """
-    specs = [pipeline] if isinstance(pipeline, (str, Path)) or not isinstance(pipeline, Sequence) else list(pipeline)
-    parts = sorted((_pipeline(spec) for spec in specs if spec is not None), key=lambda part: part.priority)
+    parts = sorted((_pipeline(spec) for spec in _specs(pipeline)), key=lambda part: part.priority)
     if placeholders is not None:
         parts.insert(0, _placeholder_pipeline(placeholders))
     if not parts:
@@ -96,6 +126,12 @@ def resolve_pipeline(
     for other in others:
         merged = merged + other
     return merged
+
+
+def _specs(pipeline: PipelineSpec | Sequence[PipelineSpec] | None) -> list[PipelineSpec]:
+    if pipeline is None:
+        return []
+    return [pipeline] if isinstance(pipeline, (str, Path)) or not isinstance(pipeline, Sequence) else list(pipeline)
 
 
 def _pipeline(spec: PipelineSpec) -> ProcessingPipeline:
@@ -166,14 +202,42 @@ class _Loader:
         placeholders: Placeholders | None,
         restrictiveness: Restrictiveness | str | None,
         on_error: OnError,
+        unsafe_regex: bool,
     ) -> None:
         if on_error not in ("raise", "collect"):
             raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
-        self._pipeline = resolve_pipeline(pipeline, placeholders)
+        self._pipeline = pipeline
+        self._placeholders = placeholders
         self._selection = None if restrictiveness is None else Restrictiveness.parse(restrictiveness)
+        self._unsafe_regex = unsafe_regex
         self._raise = on_error == "raise"
         self._errors: list[RuleError] = []
         self._parsed: list[Parsed] = []
+
+    @property
+    def errors(self) -> tuple[RuleError, ...]:
+        """What has been reported so far."""
+        return tuple(self._errors)
+
+    def inputs(self) -> list[bytes] | None:
+        """Return what decides, beside the rule files, what the rules become; ``None`` where that cannot be told."""
+        selection = None if self._selection is None else self._selection.name
+        parts = [
+            repr((sorted((self._placeholders or {}).items()), selection, self._unsafe_regex)).encode("utf-8", "replace")
+        ]
+        for spec in _specs(self._pipeline):
+            if not isinstance(spec, (str, Path)):
+                return None
+            if isinstance(spec, Path) or Path(spec).suffix in RULE_SUFFIXES:
+                try:
+                    parts.append(Path(spec).read_bytes())
+                except OSError:
+                    return None
+            elif spec.startswith(_OWN_PIPELINES):
+                parts.append(spec.encode())
+            else:
+                return None
+        return parts
 
     def report(self, error: RuleError) -> None:
         """Raise or keep *error*, as the caller asked for."""
@@ -226,7 +290,8 @@ class _Loader:
 
         from sigma.backends.pyeval import PyEvalBackend
 
-        backend = PyEvalBackend(self._pipeline)
+        pipeline = resolve_pipeline(self._pipeline, self._placeholders)
+        backend = PyEvalBackend(pipeline, unsafe_regex=self._unsafe_regex)
         rules: list[Rule] = []
         for rule in SigmaCollection(self._parsed, resolve_references=False).rules:
             if not self._admits(rule):
@@ -235,7 +300,7 @@ class _Loader:
                 rules += backend.convert_to_rules(rule)
             except SigmaError as error:
                 self.report(_rule_error(rule, error))
-        return Ruleset(rules, self._errors)
+        return Ruleset(rules, self._errors, unsafe_regex=self._unsafe_regex)
 
     def _admits(self, rule: SigmaRule | SigmaCorrelationRule) -> bool:
         if self._selection is None:

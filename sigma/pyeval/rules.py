@@ -6,6 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+SYSTEM_LOGS = frozenset({"syslog", "messages", "journald", "auth", "authpriv", "secure"})
+"""Services that are a log of many programs: sshd's and sudo's lines are lines of ``auth.log`` and the journal."""
+
+NOT_TOLD_APART = frozenset({
+    "kernel", "kern", "systemd", "su", "login", "polkit", "postfix", "dovecot", "named", "bind", "mysql", "mariadb",
+    "postgresql", "postgres", "samba", "docker", "proftpd",
+    "ssh", "openssh", "crond", "clamd", "guacd", "apache2", "httpd",
+})  # fmt: skip
+"""Services whose lines parsers give to another service: to ``syslog`` or ``auth``, or to it under its usual name."""
+
+_LEFT_TO_SCOPE = SYSTEM_LOGS | NOT_TOLD_APART
+_NO_LINES = frozenset({"auditd", "sysmon"})
+
 
 @dataclass(frozen=True, slots=True)
 class LogSource:
@@ -19,11 +32,24 @@ class LogSource:
     service: str | None = None
 
     def conflicts(self, other: LogSource) -> bool:
-        """Return whether a part known on both sides differs; an unknown part never excludes anything."""
+        """Return whether events of *other* cannot be what a rule for this log source is about.
+
+        They cannot where a part known on both sides differs; an unknown part never excludes anything. A rule
+        for one of ``SYSTEM_LOGS`` or ``NOT_TOLD_APART`` may be about the line of any program; which lines it
+        means is for the pipeline's scope to say. Audit records and Sysmon's events are no such lines.
+        """
         return (
             _differ(self.category, other.category)
             or _differ(self.product, other.product)
-            or _differ(self.service, other.service)
+            or (_differ(self.service, other.service) and not self._may_hold(other))
+        )
+
+    def _may_hold(self, other: LogSource) -> bool:
+        return (
+            self.service is not None
+            and self.service.lower() in _LEFT_TO_SCOPE
+            and other.service is not None
+            and other.service.lower() not in _NO_LINES
         )
 
     def as_dict(self) -> dict[str, str]:

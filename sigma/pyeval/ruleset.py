@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import RuleError
 from .events import holds
 from .expression import Predicate, compile_expression
+from .matchers.regexes import UNDECIDED
 from .rules import LogSource, Match, Rule
+
+if TYPE_CHECKING:
+    from .engine.lines import LineResult, Problem
+    from .engine.matcher import Engine
+    from .engine.memos import Statistics
+    from .engine.plan import Plan
+
+Router = Callable[[Mapping[str, Any]], LogSource]
 
 
 class Ruleset:
     """An immutable set of rules, and the errors of those that could not be loaded.
+
+    Args:
+        rules: The rules in loading order.
+        errors: What could not be loaded, and why.
+        router: Tells an event's log source, in place of the built-in recogniser; see ``route``.
+        memo_bytes: What ``match`` may remember of earlier events, in bytes; ``None`` for the default of 64 MiB.
+        plan: The plan of just these rules, where one was kept; else it is made when first needed.
+        unsafe_regex: Whether expressions may search for regular expressions without a bound; only for trusted rules.
 
     Attributes:
         rules: The rules in loading order.
         errors: What could not be loaded, and why.
     """
 
-    def __init__(self, rules: Iterable[Rule], errors: Iterable[RuleError] = ()) -> None:
+    def __init__(  # noqa: PLR0913 - a caller names each
+        self,
+        rules: Iterable[Rule],
+        errors: Iterable[RuleError] = (),
+        *,
+        router: Router | None = None,
+        memo_bytes: int | None = None,
+        plan: Plan | None = None,
+        unsafe_regex: bool = False,
+    ) -> None:
         self.rules: tuple[Rule, ...] = tuple(rules)
         self.errors: tuple[RuleError, ...] = tuple(errors)
+        self._router = router
+        self._memo_bytes = memo_bytes
+        self._unsafe_regex = unsafe_regex
+        if plan is not None:
+            if plan.rules != self.rules:
+                raise ValueError("the plan is that of other rules")
+            self.__dict__["plan"] = plan
 
     def __len__(self) -> int:
         return len(self.rules)
@@ -34,8 +67,41 @@ class Ruleset:
         """Return the matches of *event*, in rule order; never raises, whatever the event holds.
 
         With *logsource*, rules whose log source conflicts with it are left out; unknown parts never exclude a rule.
+        The answer is always that of ``scan``, and comes from what was learned of earlier events.
         """
-        return self.scan(event, logsource)
+        try:
+            numbers = self._engine.match(event)
+        except Exception:  # noqa: BLE001 - a foreign object may raise anything; the full scan knows what to do
+            self._engine.statistics.full_scans += 1
+            return self.scan(event, logsource)
+        if not numbers:
+            return []
+        rules = self.rules
+        if logsource is None:
+            return [Match(rules[number], event) for number in numbers]
+        return [Match(rules[one], event) for one in numbers if not rules[one].logsource.conflicts(logsource)]
+
+    def match_many(self, events: Iterable[Mapping[str, Any]], *, route: bool = False) -> Iterator[list[Match]]:
+        """Yield the matches of each event, in order; with *route*, each is held against the rules for its log source."""
+        for event in events:
+            yield self.match(event, self.route(event) if route else None)
+
+    def match_lines(self, ndjson: bytes, *, route: bool = False) -> Iterator[LineResult | Problem]:
+        """Yield what each line of JSON lines gives: its number and matches, or why it is no event; see ``LineResult``.
+
+        Blank lines are passed over. With *route*, each event is held against the rules for its log source.
+        """
+        from .engine.lines import match_lines
+
+        return match_lines(self, ndjson, route)
+
+    def route(self, event: Mapping[str, Any]) -> LogSource:
+        """Return the log source of *event*, unknown parts left out: by the ruleset's router, else as ``routing`` says."""
+        if self._router is not None:
+            return self._router(event)
+        from .engine.routing import recognise
+
+        return recognise(event)
 
     def scan(self, event: Mapping[str, Any], logsource: LogSource | None = None) -> list[Match]:
         """Return what ``match`` returns, by evaluating every rule in turn: the slow, obvious path."""
@@ -45,6 +111,34 @@ class Ruleset:
             if (logsource is None or not rule.logsource.conflicts(logsource)) and holds(predicate, event)
         ]
 
+    def statistics(self) -> Statistics:
+        """Return what matching has cost so far: events, misses, bytes held; see ``Statistics``."""
+        return self._engine.read_statistics()
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The compiled form of the rules, which ``engine.plan.dump`` can keep."""
+        from .engine.plan import plan_rules
+
+        return plan_rules(self.rules)
+
+    @cached_property
+    def _engine(self) -> Engine:
+        from .engine.matcher import DEFAULT_MEMO_BYTES, Engine
+
+        return Engine(self.plan, DEFAULT_MEMO_BYTES if self._memo_bytes is None else self._memo_bytes)
+
     @cached_property
     def _predicates(self) -> tuple[Predicate, ...]:
-        return tuple(compile_expression(rule.expression, f"rule {rule.id}: {rule.title}") for rule in self.rules)
+        return tuple(
+            compile_expression(rule.expression, f"rule {rule.id}: {rule.title}", unsafe_regex=self._unsafe_regex)
+            for rule in self.rules
+        )
+
+    @property
+    def undecided(self) -> dict[str, int]:
+        """For each regular expression of bounded search: in how many longer values it was not found within the bound.
+
+        Counted since the process began, for all rule sets in it.
+        """
+        return dict(UNDECIDED)

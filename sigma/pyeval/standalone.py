@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from .matchers.regexes import UNDECIDED
+
 
 def run(match: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> int:
     """Hold *match* against the JSON lines on standard input; return 1 where a line could not be read, else 0."""
@@ -25,4 +27,6 @@ def run(match: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> int:
             continue
         for rule in match(event):
             sys.stdout.write(json.dumps({"rule": rule, "event": event, "source": {"line": number}}) + "\n")
+    for pattern, count in sorted(UNDECIDED.items()):
+        sys.stderr.write(f"regular expression {pattern!r}: {count} values undecided, too long to be searched whole\n")
     return 1 if problems else 0

@@ -78,7 +78,7 @@ def test_bad_lines_are_named_and_the_rest_goes_on(rule: Path, tmp_path: Path) ->
     result = run("scan", "-r", rule, path)
     assert result.exit_code == 0
     assert f"warning: {path}:1: not JSON: " in result.stderr
-    assert f"warning: {path}:2: not a JSON object but list" in result.stderr
+    assert f"warning: {path}:2: not an object but a number" in result.stderr
     assert [json.loads(line)["source"]["line"] for line in result.stdout.splitlines()] == [3, 4]
     assert "2 problems" in result.stderr
     strict = run("scan", "--strict", "-r", rule, path)

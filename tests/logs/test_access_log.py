@@ -217,6 +217,9 @@ def test_other_lines_are_problems(line: bytes, reason: str) -> None:
             },
         ),
         ('"%h" "%U"', b'"192.0.2.7" "/a"', {"c-ip": "192.0.2.7", "cs-uri-stem": "/a"}),
+        ("%h %{Content-Type}i", b"192.0.2.7 text/plain", {"c-ip": "192.0.2.7", "cs-content-type": "text/plain"}),
+        ("$http_content_type", b"text/plain", {"cs-content-type": "text/plain"}),
+        ("$content_type", b"text/plain", {"cs-content-type": "text/plain"}),
         ("100%% %h", b"100% 192.0.2.7", {"c-ip": "192.0.2.7"}),
     ],
 )

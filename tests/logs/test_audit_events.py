@@ -34,6 +34,7 @@ def test_an_execution_is_a_process_creation() -> None:
         "_PID": "20",
         "_PPID": "10",
         "_UID": "0",
+        "_USER": "root",
         "_GID": "5",
         "_AUDIT_LOGINUID": "1000",
         "_AUDIT_SESSION": "3",
@@ -54,8 +55,8 @@ def test_node_key_and_user_are_taken_over() -> None:
     [
         ("", {0: "root"}, "root"),
         ('\x1dUID="amy"', {0: "root"}, "amy"),
-        ('\x1dUID="unknown(0)"', {}, None),
-        ("", {1: "x"}, None),
+        ('\x1dUID="unknown(0)"', {}, "root"),
+        ("", {1: "x"}, "root"),
     ],
 )
 def test_user_names(enriched: str, names: dict[int, str], user: str | None) -> None:

@@ -126,13 +126,28 @@ def test_no_cef(line: bytes) -> None:
 def test_error_logs(line: bytes, service: str, fields: dict[str, str]) -> None:
     (record,) = feed_all(ErrorLogParser(), line)
     assert isinstance(record, Record)
-    assert record.event == {"message": line.decode(), **fields}
+    assert record.event == {"MESSAGE": line.decode(), **fields}
     assert record.logsource == LogSource(service=service)
 
 
 def test_no_error_log() -> None:
     line = b'192.0.2.7 - - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.1" 200 5'
-    assert problems(feed_all(ErrorLogParser(), line)) == [(1, "not a line of an Apache or nginx error log")]
+    assert problems(feed_all(ErrorLogParser(), line)) == [(1, "a line of an access log, not of an error log")]
+
+
+@pytest.mark.parametrize(
+    ("before", "service"),
+    [
+        ([], None),
+        ([b"[Sun Dec 04 04:47:44 2005] [error] x"], "apache"),
+        ([b"2024/01/02 03:04:05 [alert] 7#8: x"], "nginx"),
+    ],
+)
+def test_what_was_written_to_the_standard_error_of_a_server(before: list[bytes], service: str | None) -> None:
+    """A failed assertion or a CGI program writes no header; the line belongs to the server before it."""
+    line = b"httpd: pool.c:12: alloc: Assertion `n > 0' failed."
+    *_, record = feed_all(ErrorLogParser(), *before, line)
+    assert record == Record({"MESSAGE": line.decode()}, len(before) + 1, LogSource(service=service))
 
 
 @given(

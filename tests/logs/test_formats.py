@@ -31,6 +31,8 @@ JSONL = b'{"a": 1}'
         ([b"www.example:443 " + ACCESS], "access"),
         ([b"[Sun Dec 04 04:47:44 2005] [error] x"], "apache-error"),
         ([b"2024/01/02 03:04:05 [error] 7#7: x"], "apache-error"),
+        ([b"Sun Dec  4 04:47:44 2005 -> /srv/a: OK"], "syslog"),
+        ([b'Sun Dec 14 04:47:44 2005 [pid 2] [ann] FTP response: Client "192.0.2.7", "230 x"'], "syslog"),
         ([AUDITD], "auditd"),
         ([b"node=box " + AUDITD], "auditd"),
         ([b'{"SyslogMessage": "type=AUOMS_EXECVE audit(1.002:3): x"}'], "auoms"),

@@ -18,6 +18,8 @@ from sigma.pyeval.rules import LogSource
         ("CRON", "cron"),
         ("crond", "cron"),
         ("crond.service", "cron"),
+        ("run-parts(/etc/cron.hourly)", "cron"),
+        ("clamav-daemon", "clamav"),
         ("sudo", "sudo"),
         ("su", "auth"),
         ("pkexec", "auth"),

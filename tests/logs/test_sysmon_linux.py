@@ -40,6 +40,7 @@ FLAT = {
     "CommandLine": 'sh -c "id && ls"',
     "User": "root",
 }
+WITH_SCHEMA_NAMES = {**FLAT, "_EXE": "/bin/sh", "_CMDLINE": 'sh -c "id && ls"', "_USER": "root"}
 LINES = EVENT.replace("><", ">\n  <").encode().split(b"\n")
 
 
@@ -47,7 +48,7 @@ def test_an_event_on_one_line_on_many_and_behind_a_syslog_header() -> None:
     one = EVENT.encode()
     header = b"<14>Jan  1 00:00:00 box sysmon: "
     found = feed_all(SysmonXmlParser(), header + one, b"", *LINES, one + one)
-    assert events(found) == [FLAT] * 4
+    assert events(found) == [WITH_SCHEMA_NAMES] * 4
     assert [item.line for item in found] == [1, 3, 3 + len(LINES), 3 + len(LINES)]
 
 
@@ -60,6 +61,39 @@ def test_log_source_by_event_id(number: int, category: str | None) -> None:
     (record,) = feed_all(SysmonXmlParser(), text.encode())
     assert isinstance(record, Record)
     assert record.logsource == LogSource(category, "linux", "sysmon")
+
+
+@pytest.mark.parametrize(
+    ("number", "data", "added"),
+    [
+        (
+            1,
+            {"Image": "/bin/id", "ParentImage": "-", "ParentProcessId": "7", "LogonId": "33", "Other": "x"},
+            {"_EXE": "/bin/id", "_PPID": "7", "_UID": "33"},
+        ),
+        (
+            3,
+            {"Image": "/bin/nc", "DestinationIp": "192.0.2.1", "DestinationHostname": "-", "Initiated": "true"},
+            {"_EXE": "/bin/nc", "_DESTINATION_IP": "192.0.2.1", "_INITIATED": "true"},
+        ),
+        (11, {"Image": "/bin/tee", "TargetFilename": "/a"}, {"_EXE": "/bin/tee", "_TARGET_FILE": "/a"}),
+        (23, {"Image": "/bin/rm", "TargetFilename": "/a"}, {}),
+        (5, {"Image": "/bin/id"}, {}),
+    ],
+)
+def test_names_of_the_linux_event_schema_stand_beside(number: int, data: dict[str, str], added: dict[str, str]) -> None:
+    """Only for the kinds of events that the schema has, and not for what Sysmon did not know."""
+    items = "".join(f'<Data Name="{name}">{value}</Data>' for name, value in data.items())
+    system = f"<System><EventID>{number}</EventID><Computer>box</Computer></System>"
+    (event,) = events(feed_all(SysmonXmlParser(), f"<Event>{system}<EventData>{items}</EventData></Event>".encode()))
+    assert event == {"EventID": number, "Computer": "box", "_HOSTNAME": "box", **data, **added}
+
+
+def test_the_schema_names_are_those_of_the_pipeline() -> None:
+    fields = pytest.importorskip("sigma.pipelines.linux_eval.fields", reason="pySigma is not installed")
+    for category, names in sysmon_linux._SCHEMA_NAMES.items():
+        mapping = fields.FIELD_TABLES[category].mapping
+        assert {name: mapping[name] for name in names} == {name: (target,) for name, target in names.items()}
 
 
 @pytest.mark.parametrize(
@@ -118,7 +152,7 @@ def test_events_cut_off_are_reported_and_the_next_is_read(monkeypatch: pytest.Mo
     found = feed_all(
         SysmonXmlParser(), *LINES[:5], *LINES, b"no event", b"<Event>" + b"x" * 3000, b"<Event>", *LINES[1:-1]
     )
-    assert events(found) == [FLAT]
+    assert events(found) == [WITH_SCHEMA_NAMES]
     first_after = 6 + len(LINES)
     assert problems(found) == [
         (1, "the next event begins before this one ends"),

@@ -8,7 +8,7 @@ import yaml
 from sigma.exceptions import SigmaTransformationError
 from sigma.rule import SigmaRule
 
-from sigma.pipelines.linux_eval import linux_eval_pipeline
+from sigma.pipelines.linux_eval import linux_eval_pipeline, pipelines
 
 SHARED = Path(os.environ.get("PYEVAL_SHARED", Path(__file__).parents[2] / ".." / "shared"))
 SIGMAHQ = SHARED / "data" / "sigmahq"
@@ -26,8 +26,8 @@ def load_rules(paths):
             yield rule
 
 
-def problems_of(rules):
-    pipeline = linux_eval_pipeline()
+def problems_of(rules, pipeline=None):
+    pipeline = pipeline or linux_eval_pipeline()
     found = {}
     for rule in rules:
         try:
@@ -51,6 +51,23 @@ def test_every_web_server_rule_passes():
     ]
     assert len(rules) >= 89
     assert problems_of(rules) == {}
+
+
+CATEGORIES = {"process_creation", "file_event", "network_connection"}
+
+
+@pytest.mark.parametrize(("name", "everything"), [("linux_eval_ecs", True), ("linux_eval_sysmon", False)])
+def test_the_other_schemas_serve_the_same_rules(name, everything):
+    """Sysmon for Linux has no log lines, audit records and web requests; ECS has all of them."""
+    rules = list(load_rules(SIGMAHQ.glob("rules*/**/*.yml")))
+    linux = [rule for rule in rules if rule.logsource.product == "linux"]
+    events = [rule for rule in linux if rule.logsource.category in CATEGORIES]
+    web = [rule for rule in rules if rule.logsource.category == "webserver"]
+    assert len(events) >= 160
+    assert problems_of([*linux, *web] if everything else events, pipelines[name]()) == {}
+    if not everything:
+        refused = problems_of([rule for rule in linux if rule.logsource.service == "auditd"], pipelines[name]())
+        assert len(refused) >= 50
 
 
 def test_windows_rules_are_refused_as_a_log_source():

@@ -1,5 +1,6 @@
 """The pipeline as a whole: how it is found, that it is fresh each time, and which log sources it refuses."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,11 @@ from sigma.processing.pipeline import ProcessingPipeline
 
 import sigma.pipelines.linux_eval as package
 from sigma.pipelines.linux_eval import linux_eval_pipeline
+from sigma.pipelines.linux_eval.ecs import ECS
 from sigma.pipelines.linux_eval.fields import FIELD_TABLES
 from sigma.pipelines.linux_eval.log_sources import log_sources
+from sigma.pipelines.linux_eval.sysmon import SYSMON
+from sigma.pyeval.expression import parse_expression
 
 
 def test_it_is_found_under_its_name_and_nothing_else_is():
@@ -21,8 +25,9 @@ def test_it_is_found_under_its_name_and_nothing_else_is():
     ours = [
         name for name, pipeline in found.items() if getattr(pipeline, "__module__", "").startswith(package.__name__)
     ]
-    assert ours == ["linux_eval"]
-    assert package.__all__ == ["linux_eval_pipeline"]
+    assert sorted(ours) == ["linux_eval", "linux_eval_ecs", "linux_eval_sysmon"]
+    assert package.__all__ == sorted(f"{name}_pipeline" for name in ours)
+    assert all(found[name] is getattr(package, f"{name}_pipeline") for name in ours)
 
 
 def test_it_has_what_the_command_line_shows():
@@ -36,8 +41,9 @@ def test_sigma_cli_lists_it():
     pytest.importorskip("sigma.cli", reason="sigma-cli is not installed")
     command = [sys.executable, "-c", "from sigma.cli.main import main; main()", "list", "pipelines"]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    [row] = [line for line in listed.splitlines() if "linux_eval" in line]
-    assert [cell.strip() for cell in row.split("|")][1:3] == ["linux_eval", "20"]
+    rows = [[cell.strip() for cell in line.split("|")] for line in listed.splitlines() if "linux_eval" in line]
+    named = {row[1]: row[2] for row in rows if row[1]}
+    assert named == {"linux_eval": "20", "linux_eval_ecs": "20", "linux_eval_sysmon": "20"}
 
 
 def test_each_call_makes_a_new_pipeline():
@@ -47,17 +53,19 @@ def test_each_call_makes_a_new_pipeline():
     assert len(combined.items) == 2 * len(other.items)
 
 
-def test_items_have_unique_names_of_their_own():
-    identifiers = [item.identifier for item in linux_eval_pipeline().items]
+@pytest.mark.parametrize("name", package.pipelines)
+def test_items_have_unique_names_of_their_own(name):
+    identifiers = [item.identifier for item in package.pipelines[name]().items]
     assert len(identifiers) == len(set(identifiers))
-    assert all(identifier.startswith("linux_eval_") for identifier in identifiers)
+    assert all(identifier.startswith(f"{name}_") for identifier in identifiers)
 
 
-def test_one_last_item_refuses_what_no_other_applied_to():
-    *_, last = linux_eval_pipeline().items
-    assert last.identifier == "linux_eval_unsupported"
+@pytest.mark.parametrize("name", package.pipelines)
+def test_one_last_item_refuses_what_no_other_applied_to(name):
+    *_, last = package.pipelines[name]().items
+    assert last.identifier == f"{name}_unsupported"
     applied = [c for c in last.rule_conditions if isinstance(c, RuleProcessingItemAppliedCondition)]
-    maps = [item.identifier for item in linux_eval_pipeline().items if "_map_" in item.identifier]
+    maps = [item.identifier for item in package.pipelines[name]().items if "_map_" in item.identifier]
     assert [condition.processing_item_id for condition in applied] == maps
 
 
@@ -112,6 +120,42 @@ def test_every_service_is_served_with_and_without_the_product(make_rule, service
         pipeline = linux_eval_pipeline()
         pipeline.apply(make_rule(logsource, ["keyword"]))
         assert f"linux_eval_scope_{service}" in pipeline.applied_ids
+
+
+@pytest.mark.parametrize("name", package.pipelines)
+def test_every_scope_is_an_expression_that_can_be_joined(name):
+    """An ``or`` at its top would change its meaning in front of ``and``."""
+    items = [item for item in package.pipelines[name]().items if "_scope_" in item.identifier]
+    assert items
+    for scope in (item.transformation.val for item in items):
+        joined = parse_expression(f"{scope} and keyword(event, 'x')")
+        assert isinstance(joined, ast.BoolOp)
+        assert isinstance(joined.op, ast.And)
+
+
+def documented(section):
+    text = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
+    return [line for line in text.partition(f"## {section}")[2].partition("\n## ")[0].splitlines() if line[:1] == "|"]
+
+
+def test_the_documentation_names_the_scopes_of_sysmon():
+    rows = documented("Sysmon for Linux")
+    for log_source in SYSMON.served():
+        row = next(row for row in rows if f"{log_source.name}`" in row)
+        kind = SYSMON.kinds[log_source.name]
+        numbers = [str(value) for _, values in kind.says for value in values] if kind else []
+        assert all(number in row for number in numbers), row
+
+
+@pytest.mark.parametrize("table", ["process_creation", "file_event", "network_connection", "log_line", "webserver"])
+def test_the_documentation_names_the_mappings_to_ecs(table):
+    """The first name of each field that SigmaHQ's rules or the documentation of linux_eval use."""
+    rows = documented("Elastic Common Schema")
+    for field, targets in ECS.tables[table].mapping.items():
+        listed = [row for row in rows if f"`{field}`" in row.split("|")[1]]
+        assert all(f"`{targets[0]}`" in row for row in listed), field
+    known = [field for field in ECS.tables[table].mapping if any(f"`{field}`" in row.split("|")[1] for row in rows)]
+    assert len(known) >= 2
 
 
 def test_the_documentation_names_every_log_source_and_every_mapping():

@@ -34,8 +34,9 @@ from sigma.types import (
     SigmaTimestampPart,
 )
 
-from sigma.pyeval.expression import ExpressionError, parse_expression
+from sigma.pyeval.expression import REGEX_REMEDY, ExpressionError, parse_expression
 from sigma.pyeval.layout import emit_expression
+from sigma.pyeval.regex_safety import PatternRefusedError, classify
 from sigma.pyeval.rules import Rule
 
 from .errors import RuleRefused, Unsupported
@@ -74,6 +75,8 @@ class PyEvalBackend(Formats, TextQueryBackend):
         processing_pipeline: Applied to each rule before it is converted.
         collect_errors: Collect refusals in ``errors`` instead of raising the first.
         scope: Whether the scope that a pipeline gives a rule becomes part of its expression; true or false, also as text.
+        unsafe_regex: Whether every regular expression is searched for in the whole value, however long that takes; for rules
+            that are trusted. Else those of polynomial time are bounded and those of exponential time refused.
     """
 
     name: ClassVar[str] = "Python expressions (pyeval)"
@@ -87,15 +90,18 @@ class PyEvalBackend(Formats, TextQueryBackend):
         processing_pipeline: ProcessingPipeline | None = None,
         collect_errors: bool = False,
         scope: bool | int | str = True,
+        unsafe_regex: bool | int | str = False,
     ) -> None:
         super().__init__(processing_pipeline, collect_errors)
         self._scope_option = scope
+        self._unsafe_regex_option = unsafe_regex
 
     # -- rules ---------------------------------------------------------------------------------------------------------
 
     def init_processing_pipeline(self, output_format: str | None = None) -> None:
         """Check the backend's options, then set the pipeline up."""
         self.scope = _flag("scope", self._scope_option)
+        self.unsafe_regex = _flag("unsafe_regex", self._unsafe_regex_option)
         super().init_processing_pipeline(output_format)
 
     def convert_rule(
@@ -151,7 +157,7 @@ class PyEvalBackend(Formats, TextQueryBackend):
             expression = f"({text})" if isinstance(query, Join) and not query.every else text
             text = f"{scope} and {expression}"
         try:
-            parse_expression(text)
+            parse_expression(text, unsafe_regex=self.unsafe_regex)
         except ExpressionError as error:
             raise Unsupported(str(error), "correct the value, or split the rule") from error
         return text
@@ -165,6 +171,7 @@ class PyEvalBackend(Formats, TextQueryBackend):
             tree = parse_expression(str(scope))
         except ExpressionError as error:
             raise Unsupported(f"the pipeline's scope: {error}", "correct the pipeline") from error
+        # Written anew from its tree: nothing but calls and literals gets through, no comment that hides what follows.
         loose = isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.Or)
         return f"({emit_expression(tree)})" if loose else emit_expression(tree)
 
@@ -252,7 +259,7 @@ class PyEvalBackend(Formats, TextQueryBackend):
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
     ) -> Any:
         """A regular expression."""
-        return _regex_call("regex", cond.field, cond.value)
+        return _regex_call("regex", cond.field, cond.value, unsafe=self.unsafe_regex)
 
     def convert_condition_field_eq_val_cidr(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
@@ -315,7 +322,7 @@ class PyEvalBackend(Formats, TextQueryBackend):
             case SigmaNumber():
                 return Call("keyword", None, (str(value.number),))
             case SigmaRegularExpression():
-                return _regex_call("keyword_regex", None, value)
+                return _regex_call("keyword_regex", None, value, unsafe=self.unsafe_regex)
             case SigmaQueryExpression():
                 raise Unsupported(*_QUERY_EXPRESSION)
             case _:
@@ -341,12 +348,26 @@ def _time_call(field: str, value: SigmaTimestampPart, sign: str) -> Call:
     return Call("time_part", field, (), more=(value.timestamp_part.name.lower(), sign, value.number))
 
 
-def _regex_call(matcher: str, field: str | None, value: Any) -> Call:
+def _regex_call(matcher: str, field: str | None, value: Any, *, unsafe: bool) -> Call:
     assert isinstance(value, SigmaRegularExpression)  # noqa: S101
     if value.contains_placeholder():
         raise Unsupported("a placeholder in the regular expression has no value", _PLACEHOLDER_REMEDY, field)
     flags = "".join(sorted(_FLAGS[flag] for flag in value.flags))
-    return Call(matcher, field, (), more=(str(value.regexp), flags) if flags else (str(value.regexp),))
+    pattern = str(value.regexp)
+    try:
+        found = classify(pattern, flags)
+    except PatternRefusedError as error:
+        raise Unsupported(f"regular expression {pattern!r:.200}: {error}", "correct the pattern", field) from error
+    most = found.characters
+    if most is not None and unsafe:
+        return Call(matcher + "_unbounded", field, (), more=(pattern, flags) if flags else (pattern,))
+    if most is None:
+        return Call(matcher, field, (), more=(found.pattern, flags) if flags else (found.pattern,))
+    if most == 0:
+        growth = "exponential time" if not found.degree else f"time of degree {found.degree}"
+        finding = f"regular expression {pattern!r:.200} can take {growth} in the value's length: {found.reason}"
+        raise Unsupported(finding, REGEX_REMEDY, field)
+    return Call(matcher + "_within", field, (), more=(found.pattern, flags, most))
 
 
 def _flag(name: str, value: bool | int | str) -> bool:

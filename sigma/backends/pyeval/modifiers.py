@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sigma.exceptions import SigmaValueError
 from sigma.modifiers import (
     SigmaBase64Modifier,
     SigmaBase64OffsetModifier,
+    SigmaCaseSensitiveModifier,
     SigmaContainsModifier,
     SigmaEndswithModifier,
+    SigmaFieldReferenceModifier,
     SigmaModifier,
     SigmaRegularExpressionModifier,
     SigmaStartswithModifier,
@@ -27,7 +29,7 @@ from sigma.modifiers import (
     reverse_modifier_mapping,
 )
 from sigma.rule import SigmaDetectionItem
-from sigma.types import Placeholder, SigmaCasedString, SigmaExpansion, SigmaString, SigmaType
+from sigma.types import Placeholder, SigmaCasedString, SigmaExpansion, SigmaFieldReference, SigmaString, SigmaType
 
 from .errors import Unsupported
 
@@ -84,11 +86,34 @@ class BytesBase64OffsetModifier(SigmaBase64OffsetModifier):
         return SigmaExpansion(forms)
 
 
-class AnchoredKeyword(SigmaString):
+class WrittenFieldReferenceModifier(SigmaFieldReferenceModifier):
+    """``fieldref``: escaped wildcards are the characters themselves, which pySigma would hand on with the escapes."""
+
+    def modify(self, val: SigmaString) -> SigmaFieldReference:
+        """Return the reference to the field of that name."""
+        if val.contains_special():
+            raise SigmaValueError("fieldref with wildcards; escape them where they are meant literally")
+        return SigmaFieldReference("".join(part for part in val.s if isinstance(part, str)))
+
+
+class _LastingString(SigmaString):
+    """Text that stays of its type where placeholders are replaced by values; pySigma would make it plain text."""
+
+    def replace_placeholders(self, callback: Callable[[Placeholder], Iterator[Any]]) -> list[SigmaString]:
+        """Return a string for each combination of the placeholders' values."""
+        replaced = super().replace_placeholders(callback)
+        return [string if string is self else _retyped(string, type(self)) for string in replaced]
+
+
+class CasedText(_LastingString, SigmaCasedString):
+    """Text with ``|cased``."""
+
+
+class AnchoredKeyword(_LastingString):
     """A keyword with ``|startswith`` or ``|endswith``: it begins or ends a value instead of standing anywhere in it."""
 
 
-class AnchoredCasedKeyword(SigmaCasedString):
+class AnchoredCasedKeyword(_LastingString, SigmaCasedString):
     """``AnchoredKeyword`` with ``|cased``."""
 
 
@@ -96,7 +121,9 @@ _CORRECTED: dict[type[SigmaModifier[Any, Any]], type[SigmaModifier[Any, Any]]] =
     SigmaWindowsDashModifier: FiveDashModifier,
     SigmaBase64Modifier: BytesBase64Modifier,
     SigmaBase64OffsetModifier: BytesBase64OffsetModifier,
+    SigmaFieldReferenceModifier: WrittenFieldReferenceModifier,
 }
+_KINDS = {(True, False): CasedText, (False, True): AnchoredKeyword, (True, True): AnchoredCasedKeyword}
 _AFFIXES = (SigmaStartswithModifier, SigmaEndswithModifier)
 
 
@@ -126,25 +153,34 @@ def correct_values(item: SigmaDetectionItem) -> None:
         _apply(item, [modifier for modifier in modifiers if modifier is not SigmaContainsModifier])
     elif any(modifier in _CORRECTED for modifier in modifiers):
         _apply(item, [_CORRECTED.get(modifier, modifier) for modifier in modifiers])
-    if item.field is None and any(modifier in _AFFIXES for modifier in modifiers):
-        item.value = [_anchored(value) for value in item.value]
+    # Case and place belong to the comparison: modifiers behind cased, and placeholders' values, do not undo them.
+    cased = SigmaCaseSensitiveModifier in modifiers
+    anchored = item.field is None and any(modifier in _AFFIXES for modifier in modifiers)
+    kind = _KINDS.get((cased, anchored))
+    if kind is not None:
+        item.value = [_made(value, kind) for value in item.value]
 
 
 def _apply(item: SigmaDetectionItem, modifiers: list[type[SigmaModifier[Any, Any]]]) -> None:
     if item.original_value is None:  # a transformation has run: nothing written is left to start from
         return
+    written = item.modifiers
     item.modifiers, item.value = modifiers, list(item.original_value)
     item.apply_modifiers()
+    item.modifiers = written  # a rule that is converted again starts from the same
 
 
-def _anchored(value: SigmaType) -> SigmaType:
+def _made(value: SigmaType, kind: type[SigmaString]) -> SigmaType:
+    """Return *value*, or each form of it, as text of the given kind; other types as they are."""
     if isinstance(value, SigmaExpansion):
-        return SigmaExpansion([_anchored(form) for form in value.values])
-    if not isinstance(value, SigmaString):
-        return value
-    anchored = AnchoredCasedKeyword() if isinstance(value, SigmaCasedString) else AnchoredKeyword()
-    anchored.s, anchored.original = value.s, value.original
-    return anchored
+        return SigmaExpansion([_made(form, kind) for form in value.values])
+    return _retyped(value, kind) if isinstance(value, SigmaString) else value
+
+
+def _retyped(string: SigmaString, kind: type[SigmaString]) -> SigmaString:
+    made = kind()
+    made.s, made.original = string.s, string.original
+    return made
 
 
 def _bytes(value: SigmaString, applied_modifiers: list[Any]) -> bytes:

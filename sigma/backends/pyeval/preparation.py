@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from sigma.conditions import SigmaCondition
 from sigma.exceptions import SigmaConditionError
 from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections, SigmaRule
-from sigma.types import SigmaNull, SigmaNumber
+from sigma.types import SigmaNull, SigmaNumber, SigmaString
 
 from .conditions import rewrite_condition
 from .errors import Unsupported
@@ -66,8 +66,20 @@ def _check_item(item: SigmaDetectionItem) -> None:
         number = value.number if isinstance(value, SigmaNumber) else 0
         if isinstance(number, float) and abs(number) >= _LARGEST_EXACT:
             raise Unsupported(f"the number {number:.0f} cannot be held exactly", "write it as quoted text", item.field)
+        if isinstance(value, SigmaString):
+            _check_text(item, value)
         if item.field is None and isinstance(value, SigmaNull):
             raise Unsupported("a keyword cannot be null", "name the field that shall be absent")
+
+
+def _check_text(item: SigmaDetectionItem, text: SigmaString) -> None:
+    """Make a regular expression of digits text: pySigma takes any YAML value under ``re`` as if it were."""
+    written: object = text.original
+    if isinstance(written, int) and not isinstance(written, bool):
+        text.s, text.original = [str(written)], str(written)
+    elif not isinstance(written, str):
+        finding = f"re cannot take the value {written!r}"
+        raise Unsupported(finding, "write the regular expression as text, in quotes", item.field)
 
 
 def _rewrite_conditions(rule: SigmaRule) -> None:

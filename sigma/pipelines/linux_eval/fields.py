@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
+Names = Mapping[str, tuple[str, ...]]
 
-def _unchanged(names: str) -> dict[str, tuple[str, ...]]:
+
+def unchanged(names: str) -> dict[str, tuple[str, ...]]:
+    """Return the mapping of *names*, written with blanks between, that stay as they are."""
     return {name: (name,) for name in names.split()}
 
 
-def _renamed(**names: str) -> dict[str, tuple[str, ...]]:
-    return {name: (target,) for name, target in names.items()}
+def renamed(**names: str) -> dict[str, tuple[str, ...]]:
+    """Return the mapping of names to the event's; several names of an event are written with blanks between."""
+    return {name: tuple(targets.split()) for name, targets in names.items()}
 
 
 @dataclass(frozen=True)
@@ -23,13 +27,19 @@ class FieldTable:
     Attributes:
         mapping: Name in a rule -> the event's name or names for it. Several names mean that an event has the
             value under one of them. Names that stay as they are map to themselves.
-        numbered: A regular expression for further names that stay as they are, or ``None``.
+        numbered: A regular expression for further names, or ``None``.
         numbered_text: What ``numbered`` stands for, to be read by people.
+        numbered_targets: The event's names for those, with ``{name}`` for the name and ``{number}`` for the
+            first group of ``numbered``.
+        values: Name in a rule -> value in lower case -> what events have for it. Values that are not listed
+            stay as they are.
     """
 
-    mapping: Mapping[str, tuple[str, ...]]
+    mapping: Names
     numbered: str | None = None
     numbered_text: str = ""
+    numbered_targets: tuple[str, ...] = ("{name}",)
+    values: Mapping[str, Names] = field(default_factory=dict)
 
     def targets(self, field: str) -> tuple[str, ...] | None:
         """Return the event's names for *field* of a rule, or ``None`` where this log has no such field.
@@ -41,22 +51,30 @@ class FieldTable:
             return self.mapping[field]
         if any(field in targets for targets in self.mapping.values()):
             return (field,)
-        if self.numbered is not None and re.fullmatch(self.numbered, field):
-            return (field,)
-        return None
+        if self.numbered is not None and (found := re.fullmatch(self.numbered, field)):
+            return tuple(target.format(name=field, number=found[1]) for target in self.numbered_targets)
+        return (field,) if any(pattern.fullmatch(field) for pattern in self._numbered_names()) else None
+
+    def _numbered_names(self) -> list[re.Pattern[str]]:
+        """Return what matches the event's own names of numbered fields."""
+        if self.numbered is None:
+            return []
+        parts = (re.escape(target).replace(r"\{name\}", self.numbered) for target in self.numbered_targets)
+        return [re.compile(part.replace(r"\{number\}", "[0-9]+")) for part in parts]
 
     def supported(self) -> str:
         """Return the supported names in one line."""
         names = dict.fromkeys(chain(self.mapping, *self.mapping.values()))
         return ", ".join(chain([self.numbered_text] if self.numbered_text else [], names))
 
-    def extended(self, mapping: Mapping[str, tuple[str, ...]]) -> FieldTable:
+    def extended(self, mapping: Names) -> FieldTable:
         """Return the same table with *mapping* added, replacing what it had for these names."""
-        return replace(self, mapping={**self.mapping, **mapping})
+        values = {name: values for name, values in self.values.items() if name not in mapping}
+        return replace(self, mapping={**self.mapping, **mapping}, values=values)
 
 
 # Sigma taxonomy 2.1.0, "Process Creation Events", as far as Linux has the value.
-_PROCESS = _renamed(
+_PROCESS = renamed(
     Image="_EXE",
     CommandLine="_CMDLINE",
     ProcessId="_PID",
@@ -67,14 +85,14 @@ _PROCESS = _renamed(
     TerminalSessionId="_AUDIT_SESSION",
     CurrentDirectory="_CWD",
 )
-_PARENT = _renamed(ParentImage="_PARENT_EXE", ParentCommandLine="_PARENT_CMDLINE")
-_PROCESS_EXTRA = _unchanged("_COMM _GID _AUDIT_LOGINUID")
+_PARENT = renamed(ParentImage="_PARENT_EXE", ParentCommandLine="_PARENT_CMDLINE")
+_PROCESS_EXTRA = unchanged("_COMM _GID _AUDIT_LOGINUID")
 # Where an event comes from and when it happened: every kind of event may have these.
-_ORIGIN = _unchanged("_HOSTNAME _SOURCE_REALTIME_TIMESTAMP")
+_ORIGIN = unchanged("_HOSTNAME _SOURCE_REALTIME_TIMESTAMP")
 
 # Sysmon events 11 (FileCreate) and 3 (NetworkConnect), which the taxonomy takes these categories' names from.
-_FILE = _renamed(TargetFilename="_TARGET_FILE")
-_NETWORK = _renamed(
+_FILE = renamed(TargetFilename="_TARGET_FILE")
+_NETWORK = renamed(
     DestinationIp="_DESTINATION_IP",
     DestinationPort="_DESTINATION_PORT",
     DestinationHostname="_DESTINATION_HOSTNAME",
@@ -85,7 +103,7 @@ _NETWORK = _renamed(
 )
 
 # systemd.journal-fields(7). A line of a syslog file has the SYSLOG_ ones, MESSAGE, PRIORITY and _HOSTNAME.
-_JOURNAL = _unchanged(
+_JOURNAL = unchanged(
     """
     MESSAGE MESSAGE_ID PRIORITY CODE_FILE CODE_LINE CODE_FUNC ERRNO INVOCATION_ID USER_INVOCATION_ID
     SYSLOG_FACILITY SYSLOG_IDENTIFIER SYSLOG_PID SYSLOG_TIMESTAMP SYSLOG_RAW DOCUMENTATION TID UNIT
@@ -101,11 +119,11 @@ _JOURNAL = _unchanged(
     """
 )
 # sudoers(5), "LOG FORMAT".
-_SUDO = _unchanged("HOST TTY CHROOT PWD USER GROUP TSID ENV SIGNAL EXIT COMMAND")
+_SUDO = unchanged("HOST TTY CHROOT PWD USER GROUP TSID ENV SIGNAL EXIT COMMAND")
 
 # The field dictionary of the Linux audit documentation, and names that kernel, AppArmor, SELinux and fanotify
 # records carry beyond it. Names keep the spelling of the record.
-_AUDIT = _unchanged(
+AUDIT = unchanged(
     """
     type node acct acl action added addr apparmor arch argc audit_backlog_limit audit_backlog_wait_time
     audit_enabled audit_failure auid banners bool bus capability cap_fe cap_fi cap_fp cap_frootid
@@ -130,18 +148,18 @@ _AUDIT = _unchanged(
     """
 )
 # What auditd adds in log_format=ENRICHED (auditd.conf(5)): the same name in capitals, interpreted.
-_AUDIT_ENRICHED = _unchanged(
+AUDIT_ENRICHED = unchanged(
     """
     ARCH SYSCALL SADDR AUID UID GID EUID SUID FSUID EGID SGID FSGID OUID OGID OAUID IUID IGID SAUID ID
     OBJ_UID OBJ_GID INODE_UID INODE_GID OLD-AUID NEW_GID
     """
 )
 # `a0`..`a3` of a system call, `a0`.. of EXECVE, and `a1[0]`, `a1_len` of an argument cut into pieces.
-_AUDIT_ARGUMENTS = r"a[0-9]+(\[[0-9]+\]|_len)?"
+AUDIT_ARGUMENTS = r"a([0-9]+)(?:\[[0-9]+\]|_len)?"
 
 # Sigma taxonomy 2.1.0, categories webserver and proxy (W3C extended log file format), without what only IIS
 # writes.
-_WEB = _unchanged(
+_WEB = unchanged(
     """
     cs-method cs-uri-stem cs-uri-query c-uri sc-status cs-user-agent cs-referer c-ip cs-username cs-host
     cs-version cs-cookie cs-content-type sc-bytes cs-bytes time-taken date time s-ip s-port
@@ -154,7 +172,7 @@ _SUDO_LINE = {**_LOG_LINE, **_SUDO}
 _PROCESS_CREATION = {**_PROCESS, **_PARENT, **_PROCESS_EXTRA, **_ORIGIN}
 _FILE_EVENT = {**_FILE, **_PROCESS, **_PROCESS_EXTRA, **_ORIGIN}
 _NETWORK_CONNECTION = {**_NETWORK, **_PROCESS, **_PROCESS_EXTRA, **_ORIGIN}
-_AUDIT_RECORD = {**_AUDIT, **_AUDIT_ENRICHED, **_ORIGIN}
+_AUDIT_RECORD = {**AUDIT, **AUDIT_ENRICHED, **_ORIGIN}
 _WEB_EVENT = {**_WEB, **_ORIGIN}
 
 # Kind of log -> its fields. "any" is a rule for Linux as such, which any event may answer.
@@ -162,7 +180,7 @@ FIELD_TABLES: Mapping[str, FieldTable] = {
     "process_creation": FieldTable(_PROCESS_CREATION),
     "file_event": FieldTable(_FILE_EVENT),
     "network_connection": FieldTable(_NETWORK_CONNECTION),
-    "auditd": FieldTable(_AUDIT_RECORD, _AUDIT_ARGUMENTS, "a0, a1, ..."),
+    "auditd": FieldTable(_AUDIT_RECORD, AUDIT_ARGUMENTS, "a0, a1, ..."),
     "log_line": FieldTable(_LOG_LINE),
     "sudo_line": FieldTable(_SUDO_LINE),
     "webserver": FieldTable(_WEB_EVENT),
@@ -176,7 +194,7 @@ FIELD_TABLES: Mapping[str, FieldTable] = {
             **_AUDIT_RECORD,
             **_WEB_EVENT,
         },
-        _AUDIT_ARGUMENTS,
+        AUDIT_ARGUMENTS,
         "a0, a1, ...",
     ),
 }

@@ -1,4 +1,4 @@
-"""Log sources: which of Sigma's category, product and service are served, and by which field table."""
+"""Log sources: which of Sigma's category, product and service the schemas serve, and by which field table."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ LogSourceKey = tuple[str | None, str | None, str | None]
 
 @dataclass(frozen=True)
 class LinuxLogSource:
-    """One log source that the pipeline serves.
+    """One log source that a pipeline serves.
 
     Attributes:
-        name: Its name in messages, in item identifiers and in ``scopes.emit_scope``.
-        fields: Key of its field table in ``fields.FIELD_TABLES``.
+        name: Its name in messages, in item identifiers and among the kinds of its schema.
+        fields: Key of its field table in its schema.
     """
 
     name: str
@@ -50,25 +50,37 @@ _SERVICE_ALIASES: Mapping[str, tuple[str, ...]] = {
 _WITH_SUDO = frozenset({"sudo", "auth", "syslog"})
 
 
-def find_log_source(logsource: SigmaLogSource) -> LinuxLogSource | None:
-    """Return what serves a rule's *logsource*, or ``None``. Case doesn't matter."""
+def find_log_source(logsource: SigmaLogSource, served: Mapping[LogSourceKey, LinuxLogSource]) -> LinuxLogSource | None:
+    """Return which of *served* is a rule's *logsource*, or ``None``. Case doesn't matter."""
     parts = (logsource.category, logsource.product, logsource.service)
     category, product_, service = (part.lower() if part else None for part in parts)
-    return _LOG_SOURCES.get((category, product_, service))
+    return served.get((category, product_, service))
 
 
 def log_sources() -> tuple[LinuxLogSource, ...]:
-    """Return every log source that is served, each once."""
-    return tuple(dict.fromkeys(_LOG_SOURCES.values()))
+    """Return every log source of Linux and web servers, each once."""
+    return tuple(dict.fromkeys(LINUX_LOG_SOURCES.values()))
 
 
 def supported_log_sources() -> str:
-    """Return what is served, in one line."""
-    services = ", ".join(dict.fromkeys(service for _, _, service in _LOG_SOURCES if service in _SERVICE_NAMES))
+    """Return what ``LINUX_LOG_SOURCES`` serves, in one line."""
+    services = ", ".join(dict.fromkeys(service for _, _, service in LINUX_LOG_SOURCES if service in _SERVICE_NAMES))
     return (
         f"product linux with category {', '.join(_CATEGORIES)} or service {services}; product linux alone; "
         f"category webserver; product or service {', '.join(_WEB_SERVERS)}"
     )
+
+
+def sysmon_log_sources(categories: Iterable[str]) -> dict[LogSourceKey, LinuxLogSource]:
+    """Return the log sources of Sysmon for Linux: its *categories*, the service, and Linux as such."""
+    served: dict[LogSourceKey, LinuxLogSource] = {
+        key: LinuxLogSource(category, category)
+        for category in categories
+        for key in product((category,), _PRODUCTS, (None, "sysmon"))
+    }
+    served[None, "linux", "sysmon"] = LinuxLogSource("sysmon", "any")
+    served[None, "linux", None] = LinuxLogSource("linux", "any")
+    return served
 
 
 def _list_log_sources() -> Iterator[tuple[LinuxLogSource, Iterable[LogSourceKey]]]:
@@ -95,6 +107,6 @@ def _spellings(service: str) -> tuple[str, ...]:
 
 _WEB_SERVERS = tuple(name for name, service in SERVICES.items() if service.access_log)
 _SERVICE_NAMES = ("auditd", "syslog", *SERVICES)
-_LOG_SOURCES: Mapping[LogSourceKey, LinuxLogSource] = {
+LINUX_LOG_SOURCES: Mapping[LogSourceKey, LinuxLogSource] = {
     key: log_source for log_source, keys in _list_log_sources() for key in keys
 }

@@ -1,4 +1,4 @@
-"""The pipeline linux_eval: Sigma rules for Linux and web servers onto one event schema."""
+"""The pipelines: Sigma rules for Linux and web servers onto one event schema each."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
 from sigma.processing.transformations import SetStateTransformation
 from sigma.processing.transformations.base import PreprocessingTransformation
 
-from .fields import FIELD_TABLES, FieldTable
-from .log_sources import log_sources, supported_log_sources
-from .scopes import emit_scope
+from .ecs import ECS
+from .linux import LINUX, LINUX_WITH_JOURNALD_PROCESSES
+from .schema import EventSchema
+from .sysmon import SYSMON
 from .transformations import (
     CorrelationFieldTransformation,
     FieldCheckTransformation,
+    FieldValuesTransformation,
     LinuxLogSourceCondition,
     NamesOfFieldTransformation,
     UnsupportedLogSourceTransformation,
 )
 
+FieldMappings = Mapping[str, str | list[str] | tuple[str, ...]]
+
 
 def linux_eval_pipeline(
-    field_mappings: Mapping[str, str | list[str] | tuple[str, ...]] | None = None,
-    *,
-    journald_processes: bool = False,
+    field_mappings: FieldMappings | None = None, *, journald_processes: bool = False
 ) -> ProcessingPipeline:
     """Return a new pipeline that maps rules for Linux and web servers onto the Linux event schema.
 
@@ -47,65 +49,80 @@ def linux_eval_pipeline(
     Raises:
         SigmaConfigurationError: ``field_mappings`` holds something that is no field name.
     """
-    extra = _parse_field_mappings({} if field_mappings is None else field_mappings)
-    tables = {name: table.extended(extra) for name, table in FIELD_TABLES.items()}
+    return _build_pipeline(LINUX_WITH_JOURNALD_PROCESSES if journald_processes else LINUX, field_mappings)
+
+
+def linux_eval_ecs_pipeline(field_mappings: FieldMappings | None = None) -> ProcessingPipeline:
+    """Return a new pipeline that maps the same rules onto events in the Elastic Common Schema.
+
+    Arguments, state and errors as of ``linux_eval_pipeline``.
+    """
+    return _build_pipeline(ECS, field_mappings)
+
+
+def linux_eval_sysmon_pipeline(field_mappings: FieldMappings | None = None) -> ProcessingPipeline:
+    """Return a new pipeline for rules on events of Sysmon for Linux that keep its names, which are Sigma's.
+
+    Arguments, state and errors as of ``linux_eval_pipeline``.
+    """
+    return _build_pipeline(SYSMON, field_mappings)
+
+
+def _build_pipeline(schema: EventSchema, field_mappings: FieldMappings | None) -> ProcessingPipeline:
+    schema = schema.extended(_parse_field_mappings(schema, {} if field_mappings is None else field_mappings))
     items: list[ProcessingItem] = []
-    for name, table in tables.items():
-        items += _field_items(name, table)
-    for log_source in log_sources():
-        scope = emit_scope(log_source.name, tables["any"], journald_processes=journald_processes)
+    for name in schema.tables:
+        items += _field_items(schema, name)
+    for log_source in schema.served():
+        scope = schema.scope(log_source)
         if scope is not None:
             setter = SetStateTransformation("scope", scope)
-            items.append(_item(f"scope_{log_source.name}", setter, _served_as({log_source.name})))
-    by_log_source = {log_source.name: tables[log_source.fields] for log_source in log_sources()}
-    correlation = CorrelationFieldTransformation(by_log_source)
-    items.append(_item("correlation_fields", correlation, IsSigmaCorrelationRuleCondition()))
-    items.append(_unsupported_item(list(tables)))
-    return ProcessingPipeline(
-        items=items,
-        name="Linux and web server logs: journald, syslog, auditd, access logs",
-        priority=20,
-        allowed_backends=frozenset({"pyeval"}),
-    )
+            items.append(_item(schema, f"scope_{log_source.name}", setter, _served_as(schema, {log_source.name})))
+    correlation = CorrelationFieldTransformation(schema)
+    items.append(_item(schema, "correlation_fields", correlation, IsSigmaCorrelationRuleCondition()))
+    items.append(_unsupported_item(schema))
+    return ProcessingPipeline(items=items, name=schema.title, priority=20, allowed_backends=frozenset({"pyeval"}))
 
 
-def _field_items(name: str, table: FieldTable) -> list[ProcessingItem]:
-    served = {log_source.name for log_source in log_sources() if log_source.fields == name}
-    mapping: dict[str | None, str | list[str]] = {
-        field: names[0] if len(names) == 1 else list(names) for field, names in table.mapping.items()
-    }
-    return [
-        _item(f"check_{name}", FieldCheckTransformation(table), _served_as(served)),
-        _item(f"map_{name}", NamesOfFieldTransformation(mapping), _served_as(served)),
-    ]
+def _field_items(schema: EventSchema, name: str) -> list[ProcessingItem]:
+    table = schema.tables[name]
+    steps: dict[str, PreprocessingTransformation] = {"check": FieldCheckTransformation(table, schema.remedy)}
+    if table.values:
+        steps["values"] = FieldValuesTransformation(table)
+    steps["map"] = NamesOfFieldTransformation(table)
+    served = {log_source.name for log_source in schema.served() if log_source.fields == name}
+    return [_item(schema, f"{step}_{name}", made, _served_as(schema, served)) for step, made in steps.items()]
 
 
-def _unsupported_item(tables: list[str]) -> ProcessingItem:
+def _unsupported_item(schema: EventSchema) -> ProcessingItem:
     """Return the last item: it fails a plain rule to which no mapping item applied."""
     return ProcessingItem(
-        identifier="linux_eval_unsupported",
-        transformation=UnsupportedLogSourceTransformation(supported_log_sources()),
+        identifier=f"{schema.name}_unsupported",
+        transformation=UnsupportedLogSourceTransformation(schema.supported),
         rule_condition_linking=any,
         rule_condition_negation=True,
         rule_conditions=[
             IsSigmaCorrelationRuleCondition(),
-            *(RuleProcessingItemAppliedCondition(f"linux_eval_map_{name}") for name in tables),
+            *(RuleProcessingItemAppliedCondition(f"{schema.name}_map_{name}") for name in schema.tables),
         ],
     )
 
 
-def _item(name: str, transformation: PreprocessingTransformation, condition: RuleProcessingCondition) -> ProcessingItem:
-    return ProcessingItem(identifier=f"linux_eval_{name}", transformation=transformation, rule_conditions=[condition])
+def _item(
+    schema: EventSchema, name: str, transformation: PreprocessingTransformation, condition: RuleProcessingCondition
+) -> ProcessingItem:
+    identifier = f"{schema.name}_{name}"
+    return ProcessingItem(identifier=identifier, transformation=transformation, rule_conditions=[condition])
 
 
-def _served_as(names: set[str]) -> LinuxLogSourceCondition:
-    return LinuxLogSourceCondition(frozenset(names))
+def _served_as(schema: EventSchema, names: set[str]) -> LinuxLogSourceCondition:
+    return LinuxLogSourceCondition(schema, frozenset(names))
 
 
-def _parse_field_mappings(field_mappings: object) -> dict[str, tuple[str, ...]]:
+def _parse_field_mappings(schema: EventSchema, field_mappings: object) -> dict[str, tuple[str, ...]]:
     if not isinstance(field_mappings, Mapping):
         raise SigmaConfigurationError(
-            f"linux_eval field_mappings: expected a mapping of names to names, got {field_mappings!r}"
+            f"{schema.name} field_mappings: expected a mapping of names to names, got {field_mappings!r}"
         )
     parsed: dict[str, tuple[str, ...]] = {}
     problems: list[str] = []
@@ -120,7 +137,7 @@ def _parse_field_mappings(field_mappings: object) -> dict[str, tuple[str, ...]]:
         else:
             parsed[field] = tuple(dict.fromkeys(listed))
     if problems:
-        raise SigmaConfigurationError(f"linux_eval field_mappings: {'; '.join(problems)}")
+        raise SigmaConfigurationError(f"{schema.name} field_mappings: {'; '.join(problems)}")
     return parsed
 
 

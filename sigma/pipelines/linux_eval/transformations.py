@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sigma.conditions import ConditionAND
 from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationRule, SigmaRuleReference
 from sigma.exceptions import SigmaTransformationError
 from sigma.processing.conditions import RuleProcessingCondition
-from sigma.processing.transformations import FieldMappingTransformation, RuleFailureTransformation
-from sigma.processing.transformations.base import PreprocessingTransformation
+from sigma.processing.transformations import RuleFailureTransformation
+from sigma.processing.transformations.base import FieldMappingTransformationBase, PreprocessingTransformation
 from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaLogSource, SigmaRule
-from sigma.types import SigmaExists, SigmaFieldReference, SigmaNull, SigmaType
+from sigma.types import SigmaBool, SigmaExists, SigmaFieldReference, SigmaNull, SigmaString, SigmaType
 
-from .fields import FieldTable
-from .log_sources import find_log_source
-
-_REMEDY = "linux_eval_pipeline(field_mappings={name: event's name}) adds one"
+from .fields import FieldTable, Names
+from .schema import EventSchema
 
 
 @dataclass
 class LinuxLogSourceCondition(RuleProcessingCondition):
-    """True for a plain rule whose log source is served under one of these names."""
+    """True for a plain rule whose log source the schema serves under one of these names."""
 
+    schema: EventSchema
     names: frozenset[str]
 
     def match(self, rule: SigmaRule | SigmaCorrelationRule) -> bool:
         """Return whether the item is for *rule*; never for a correlation rule."""
         if not isinstance(rule, SigmaRule):
             return False
-        log_source = find_log_source(rule.logsource)
+        log_source = self.schema.find(rule.logsource)
         return log_source is not None and log_source.name in self.names
 
 
@@ -39,6 +38,7 @@ class FieldCheckTransformation(PreprocessingTransformation):
     """Refuse a rule that uses a field which its log source cannot have. Comes before the mapping."""
 
     table: FieldTable
+    remedy: str
 
     def apply(self, rule: SigmaRule | SigmaCorrelationRule) -> None:
         """Check detection items and field references; keywords have no field.
@@ -56,7 +56,7 @@ class FieldCheckTransformation(PreprocessingTransformation):
         if unknown:
             raise SigmaTransformationError(
                 f"{describe_rule(rule)} uses {_quoted(unknown)}, which {describe_logsource(rule.logsource)} "
-                f"does not have; supported fields: {self.table.supported()}; {_REMEDY}",
+                f"does not have; supported fields: {self.table.supported()}; {self.remedy}",
                 source=rule.source,
             )
         for item in items:
@@ -71,12 +71,61 @@ class FieldCheckTransformation(PreprocessingTransformation):
 
 
 @dataclass
-class NamesOfFieldTransformation(FieldMappingTransformation):
+class FieldValuesTransformation(PreprocessingTransformation):
+    """Replace values that the events of a log source write otherwise. Comes before the mapping of the fields."""
+
+    table: FieldTable
+
+    def apply(self, rule: SigmaRule | SigmaCorrelationRule) -> None:
+        """Replace plain values in place.
+
+        Raises:
+            SigmaTransformationError: The rule asks such a field for something that is no plain value (a
+                pattern, a number, another field), which nothing stands for.
+        """
+        super().apply(rule)
+        if not isinstance(rule, SigmaRule):
+            return
+        for detection in rule.detection.detections.values():
+            for item in _items(detection):
+                if item.field is not None and item.field in self.table.values:
+                    self._replace(item, self.table.values[item.field], rule)
+
+    def _replace(self, item: SigmaDetectionItem, values: Names, rule: SigmaRule) -> None:
+        replaced: list[SigmaType] = []
+        for value in item.value:
+            if isinstance(value, (SigmaNull, SigmaExists)):
+                replaced.append(value)
+                continue
+            if not isinstance(value, (SigmaString, SigmaBool)) or (
+                isinstance(value, SigmaString) and value.contains_special()
+            ):
+                raise SigmaTransformationError(
+                    f"{describe_rule(rule)} asks field {item.field!r} for more than plain values, of which "
+                    f"{', '.join(values)} stand for other values in these events",
+                    source=rule.source,
+                )
+            named = values.get(str(value).lower())
+            replaced += [value] if named is None else [SigmaString(name) for name in named]
+        item.value = replaced
+
+
+@dataclass
+class NamesOfFieldTransformation(FieldMappingTransformationBase):
     """Map fields as pySigma does, with the right meaning where a field has several names.
 
     pySigma links the names by OR. For "is not", "does not exist" and "is null" that is true as soon as
     one name is missing; the value is absent only when it is under none of the names.
     """
+
+    table: FieldTable
+
+    def apply_field_name(self, field: str | None) -> str | list[str] | None:
+        """Return the event's name or names for *field*; ``None`` leaves it as it is."""
+        names = None if field is None else self.table.targets(field)
+        if names is None:
+            return None
+        return names[0] if len(names) == 1 else list(names)
 
     def apply_detection_item(self, detection_item: SigmaDetectionItem) -> SigmaDetection | SigmaDetectionItem | None:
         """Return the replacement of *detection_item*, or ``None`` where nothing changes."""
@@ -94,7 +143,7 @@ class CorrelationFieldTransformation(PreprocessingTransformation):
     A group-by or condition field needs one name for all of these rules; where they differ, it needs an alias.
     """
 
-    tables: Mapping[str, FieldTable]
+    schema: EventSchema
 
     def apply(self, rule: SigmaRule | SigmaCorrelationRule) -> None:
         """Map group-by, alias targets and the condition's field of a correlation rule, in place.
@@ -123,11 +172,11 @@ class CorrelationFieldTransformation(PreprocessingTransformation):
     def _map(self, rule: SigmaCorrelationRule, field: str, members: Iterable[SigmaRule | SigmaCorrelationRule]) -> str:
         names = {name for member in members for name in self._names(field, member, (rule,))}
         if not names:  # references that are not resolved yet, or an alias for a rule that is no member
-            names.update(self.tables["linux"].targets(field) or (field,))
+            names.update(self.schema.tables["any"].targets(field) or (field,))
         if len(names) > 1:
             raise SigmaTransformationError(
                 f"{describe_rule(rule)}: field {field!r} has several names in the events of its rules: "
-                f"{', '.join(sorted(names))}; give each rule its own by an alias",
+                f"{', '.join(sorted(names))}; use one of these, or give each rule its own by an alias",
                 source=rule.source,
             )
         return names.pop()
@@ -145,20 +194,20 @@ class CorrelationFieldTransformation(PreprocessingTransformation):
                 return (field,)
             inner_rules = _resolved(member.referenced_rules)
             return tuple(name for inner in inner_rules for name in self._names(field, inner, (*within, member)))
-        log_source = find_log_source(member.logsource)
+        log_source = self.schema.find(member.logsource)
         if log_source is None:
             raise SigmaTransformationError(
                 f"{describe_rule(rule)} refers to {describe_rule(member)}, whose log source "
                 f"({describe_logsource(member.logsource)}) is not supported",
                 source=rule.source,
             )
-        table = self.tables[log_source.name]
+        table = self.schema.tables[log_source.fields]
         names = table.targets(field)
         if names is None:
             raise SigmaTransformationError(
                 f"{describe_rule(rule)} uses {_quoted([field])}, which {describe_rule(member)} with "
                 f"{describe_logsource(member.logsource)} does not have; an alias gives it another field; "
-                f"supported fields: {table.supported()}; {_REMEDY}",
+                f"supported fields: {table.supported()}; {self.schema.remedy}",
                 source=rule.source,
             )
         return names

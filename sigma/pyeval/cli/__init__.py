@@ -10,6 +10,7 @@ from sigma.pyeval.version import __version__
 
 _COMMANDS = {
     "compile": "Write rules as Python: expressions, functions, a module, or JSON.",
+    "fields": "Show which fields rules ask for that logs don't have, and the reverse.",
     "scan": "Hold rules against log files and print what matches.",
 }
 

@@ -35,10 +35,11 @@ def command(
     pipelines: tuple[str, ...],
     placeholders: tuple[str, ...],
     restrictiveness: str | None,
+    cache: bool,
     strict: bool,
 ) -> None:
     """Write the RULES (files or directories) as Python source."""
-    ruleset: Ruleset = load_ruleset(rules, pipelines, placeholders, restrictiveness, strict)
+    ruleset: Ruleset = load_ruleset(rules, pipelines, placeholders, restrictiveness, strict, cache=cache)
     text = _FORMATS[format_](ruleset)
     if output is None:
         sys.stdout.write(text)

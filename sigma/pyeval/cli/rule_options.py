@@ -31,6 +31,7 @@ def rule_options(function: _F) -> _F:
             "--restrictiveness", type=click.Choice([member.name.lower() for member in Restrictiveness]),
             help="Keep only these rules: by level, status and threat-hunting tag.",
         ),
+        click.option("--cache/--no-cache", default=True, help="Whether to keep loaded rules on disk for the next time."),
         click.option("--strict", is_flag=True, help="Stop at the first rule, file or line that cannot be read."),
     )  # fmt: skip
     for option in reversed(options):
@@ -44,6 +45,8 @@ def load_ruleset(
     placeholders: tuple[str, ...],
     restrictiveness: str | None,
     strict: bool,
+    *,
+    cache: bool = True,
 ) -> Ruleset:
     """Load rules as the options ask, naming on stderr each that cannot be; ends the program where none is left."""
     from sigma.exceptions import SigmaError
@@ -57,6 +60,7 @@ def load_ruleset(
             placeholders=_placeholder_values(placeholders),
             restrictiveness=restrictiveness,
             on_error="raise" if strict else "collect",
+            cache=cache,
         )
     except RuleLoadError as error:
         fail(str(error), EXIT_STRICT)

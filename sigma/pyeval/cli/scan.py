@@ -7,7 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, Self
 
 import click
 from rich.console import Console
@@ -15,162 +16,175 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 from rich.text import Text
 
-from sigma.pyeval.codegen import rule_record
-from sigma.pyeval.json_events import JsonProblem, parse_json_line
+from sigma.pyeval.findings import Finding
+from sigma.pyeval.logs.formats import FORMATS
+from sigma.pyeval.logs.reading import AUTO
+from sigma.pyeval.logs.records import Problem
 from sigma.pyeval.output import json_line, printable
 from sigma.pyeval.restrictiveness import LEVELS
-from sigma.pyeval.rules import Match
 from sigma.pyeval.ruleset import Ruleset
+from sigma.pyeval.scanning import STDIN, Scan, log_files
 
 from .messages import fail, warn
 from .rule_options import EXIT_NOTHING_LOADED, EXIT_STRICT, load_ruleset, rule_options
 
 EXIT_FAIL_ON = 1
+PROBLEMS_SHOWN = 10
 _STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "informational": "dim"}
 
 
 @click.command("scan")
-@click.argument("logs", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("logs", nargs=-1, required=True)
 @click.option(
     "-r", "--rules", "rules", multiple=True, required=True, type=click.Path(path_type=Path),
     help="Rule file or directory; repeatable.",
 )  # fmt: skip
-@click.option("--input-format", type=click.Choice(["auto", "jsonl"]), default="auto", show_default=True)
+@click.option(
+    "--input-format", type=click.Choice([AUTO, *FORMATS, "evtx"]), default=AUTO, show_default=True,
+    help="The logs' format; told from their content unless given.",
+)  # fmt: skip
+@click.option(
+    "--input-option", "input_options", multiple=True, metavar="NAME=VALUE",
+    help="An option of the input format, as pattern=... of regex or log_format=... of access; repeatable.",
+)  # fmt: skip
 @click.option("--format", "format_", type=click.Choice(["jsonl", "table"]), default="jsonl", show_default=True)
+@click.option(
+    "--route/--no-route", default=True, show_default=True, help="Hold against an event only rules for its log source."
+)
+@click.option(
+    "--problems", type=click.Path(dir_okay=False, path_type=Path), help="Keep what cannot be read here, as JSON lines."
+)
 @click.option("--fail-on", type=click.Choice(LEVELS), help="Exit with 1 where a rule of this level or above matched.")
 @rule_options
 def command(
-    logs: tuple[Path, ...],
+    logs: tuple[str, ...],
     rules: tuple[Path, ...],
-    input_format: str,  # noqa: ARG001 - one format so far
+    input_format: str,
+    input_options: tuple[str, ...],
     format_: str,
+    route: bool,
+    problems: Path | None,
     fail_on: str | None,
     pipelines: tuple[str, ...],
     placeholders: tuple[str, ...],
     restrictiveness: str | None,
+    cache: bool,
     strict: bool,
 ) -> None:
-    """Hold rules against LOGs (files; ``-`` is standard input) and print each match."""
-    ruleset = load_ruleset(rules, pipelines, placeholders, restrictiveness, strict)
-    scan = _Scan(ruleset, strict)
-    writer = _write_table if format_ == "table" else _write_json
-    writer(scan.matches(logs))
-    scan.summarise()
-    if scan.files_read == 0:
+    """Hold rules against LOGS (files, directories; ``-`` is standard input) and print each match."""
+    options = _parser_options(input_options)
+    ruleset = load_ruleset(rules, pipelines, placeholders, restrictiveness, strict, cache=cache)
+    started = time.monotonic()
+    with _Problems(problems, strict) as reporter:
+        scan = Scan(ruleset, reporter.report, input_format, options, route=route)
+        writer = _write_table if format_ == "table" else _write_json
+        writer(_all_findings(scan, logs))
+    _summarise(scan, ruleset, time.monotonic() - started)
+    if scan.logs == 0:
         fail("no log could be read", EXIT_NOTHING_LOADED)
-    if fail_on is not None and scan.reached(fail_on):
+    if fail_on is not None and any(scan.by_level[level] for level in LEVELS[LEVELS.index(fail_on) :]):
         raise SystemExit(EXIT_FAIL_ON)
 
 
-class _Scan:
-    """One run over all logs, and what is counted on the way."""
+def _parser_options(pairs: Iterable[str]) -> dict[str, str | bool]:
+    options: dict[str, str | bool] = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator:
+            fail(f"--input-option {pair!r}: write it as NAME=VALUE", EXIT_NOTHING_LOADED)
+        options[name] = {"true": True, "false": False}.get(value.lower(), value)
+    return options
 
-    def __init__(self, ruleset: Ruleset, strict: bool) -> None:
-        self._ruleset = ruleset
+
+class _Problems:
+    """Shows the first problems of each log, counts the others, and keeps all of them in a file where one is given."""
+
+    def __init__(self, path: Path | None, strict: bool) -> None:
         self._strict = strict
-        self._started = time.monotonic()
-        self._events = 0
-        self._problems = 0
-        self._by_level: Counter[str] = Counter()
-        self.files_read = 0
-
-    def matches(self, logs: Iterable[Path]) -> Iterator[tuple[Match, str, int]]:
-        """Yield (match, path, line) for every match in the logs; what cannot be read is named on stderr."""
-        for path in logs:
-            if str(path) == "-":
-                self.files_read += 1
-                yield from self._lines(sys.stdin.buffer, "-")
-                continue
+        self._shown: Counter[str] = Counter()
+        self._file: BinaryIO | None = None
+        if path is not None:
             try:
-                with path.open("rb") as stream:
-                    stream.peek(1)
-                    self.files_read += 1
-                    yield from self._lines(_with_progress(stream, path), str(path))
+                self._file = path.open("wb")
             except OSError as error:
-                self._problem(f"{path}: cannot be read: {error.strerror}")
+                fail(f"{path}: cannot be written: {error.strerror}", EXIT_NOTHING_LOADED)
 
-    def _lines(self, lines: Iterable[bytes], name: str) -> Iterator[tuple[Match, str, int]]:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            event = parse_json_line(line)
-            if isinstance(event, JsonProblem):
-                self._problem(f"{name}:{number}: {event.reason}")
-                continue
-            self._events += 1
-            for match in self._ruleset.match(event):
-                self._by_level[match.rule.level or "none"] += 1
-                yield match, name, number
-
-    def _problem(self, message: str) -> None:
-        self._problems += 1
+    def report(self, path: str, problem: Problem) -> None:
+        """Take one problem; ends the program under ``--strict``."""
+        place = f"{path}:{problem.line}" if problem.line else path
         if self._strict:
-            fail(message, EXIT_STRICT)
-        warn(message)
+            fail(f"{place}: {problem.reason}", EXIT_STRICT)
+        if self._file is not None:
+            self._file.write(json_line({"path": path, **problem._asdict()}) + b"\n")
+        self._shown[path] += 1
+        if self._shown[path] <= PROBLEMS_SHOWN:
+            warn(f"{place}: {problem.reason}")
 
-    def reached(self, level: str) -> bool:
-        """Return whether a rule of *level* or above matched."""
-        return any(self._by_level[name] for name in LEVELS[LEVELS.index(level) :])
+    def __enter__(self) -> Self:
+        return self
 
-    def summarise(self) -> None:
-        """Write the counts on stderr."""
-        levels = ", ".join(
-            f"{self._by_level[name]} {name}" for name in (*reversed(LEVELS), "none") if self._by_level[name]
-        )
-        matched = sum(self._by_level.values())
-        click.echo(
-            f"{self._events} events in {time.monotonic() - self._started:.1f} s, {len(self._ruleset.rules)} rules: "
-            f"{matched} matches{f' ({levels})' if levels else ''}, {self._problems} problems, "
-            f"{len(self._ruleset.errors)} rules left out",
-            err=True,
-        )
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+        for path, count in self._shown.items():
+            if count > PROBLEMS_SHOWN:
+                warn(f"{path}: {count - PROBLEMS_SHOWN} more problems; --problems FILE keeps them all")
 
 
-def _write_json(matches: Iterable[tuple[Match, str, int]]) -> None:
+def _all_findings(scan: Scan, logs: Iterable[str]) -> Iterator[Finding]:
+    """Yield the findings of every log, with a progress bar for each where stderr is a terminal."""
+    console = Console(stderr=True)
+    for path in log_files(logs):
+        if path == STDIN or not console.is_terminal:
+            yield from scan.log(path)
+            continue
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
+            file = Path(path)
+            task = bar.add_task(printable(file.name), total=file.stat().st_size if file.exists() else None)
+            yield from scan.log(path, lambda done, task=task, bar=bar: bar.update(task, completed=done))  # type: ignore[misc]
+
+
+def _summarise(scan: Scan, ruleset: Ruleset, seconds: float) -> None:
+    sys.stdout.flush()
+    levels = ", ".join(f"{scan.by_level[name]} {name}" for name in (*reversed(LEVELS), "none") if scan.by_level[name])
+    click.echo(
+        f"{scan.events} events in {seconds:.1f} s, {len(ruleset.rules)} rules: "
+        f"{scan.findings} matches{f' ({levels})' if levels else ''}, {scan.problems} problems, "
+        f"{len(ruleset.errors)} rules left out",
+        err=True,
+    )
+
+
+def _write_json(findings: Iterable[Finding]) -> None:
     write = sys.stdout.buffer.write
-    for match, path, line in matches:
-        record = {
-            "rule": rule_record(match.rule),
-            "event": match.event,
-            "logsource": match.rule.logsource.as_dict(),
-            "source": {"path": path, "line": line},
-        }
-        write(json_line(record) + b"\n")
+    for finding in findings:
+        write(json_line(finding.as_dict()) + b"\n")
     sys.stdout.buffer.flush()
 
 
-def _write_table(matches: Iterable[tuple[Match, str, int]]) -> None:
+def _write_table(findings: Iterable[Finding]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("level", no_wrap=True)
     table.add_column("rule, event", overflow="fold")
     table.add_column("where", overflow="fold")
-    for match, path, line in matches:
-        level = match.rule.level or "none"
-        what = Text(printable(match.rule.title), style="bold")
-        what.append("\n" + printable(_excerpt(match)), style="not bold dim")
-        table.add_row(Text(level, style=_STYLES.get(level, "")), what, Text(printable(f"{path}:{line}")))
+    for finding in findings:
+        level = finding.match.rule.level or "none"
+        what = Text(printable(finding.match.rule.title), style="bold")
+        what.append("\n" + printable(_excerpt(finding)), style="not bold dim")
+        where = Text(printable(f"{finding.path}:{finding.line}"))
+        table.add_row(Text(level, style=_STYLES.get(level, "")), what, where)
     if table.row_count:
         Console().print(table)
 
 
-def _excerpt(match: Match) -> str:
+def _excerpt(finding: Finding) -> str:
     """Return the beginning of what a person would look at first in the event."""
-    for field in (*match.rule.fields, "_CMDLINE", "CommandLine", "MESSAGE", "_TARGET_FILE"):
-        value = match.event.get(field)
+    event = finding.match.event
+    for field in (*finding.match.rule.fields, "_CMDLINE", "CommandLine", "MESSAGE", "_TARGET_FILE"):
+        value = event.get(field)
         if isinstance(value, str) and value:
             return value[:120]
-    return json_line(match.event).decode()[:120]
-
-
-def _with_progress(stream: BinaryIO, path: Path) -> Iterator[bytes]:
-    """Yield the lines of *stream*, with a progress bar where stderr is a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield from stream
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(printable(path.name), total=path.stat().st_size or None)
-        for line in stream:
-            progress.advance(task, len(line))
-            yield line
+    return json_line(event).decode()[:120]

@@ -58,6 +58,7 @@ _NGINX_FIELDS = {
     "body_bytes_sent": "sc-bytes",
     "bytes_sent": "sc-bytes",
     "request_length": "cs-bytes",
+    "content_type": "cs-content-type",
     "request_time": "time-taken",
     "host": "cs-host",
     "server_name": "cs-host",
@@ -69,6 +70,7 @@ _HEADERS = {
     "user-agent": "cs-user-agent",
     "host": "cs-host",
     "cookie": "cs-cookie",
+    "content-type": "cs-content-type",
     "x-forwarded-for": "x-forwarded-for",
 }
 

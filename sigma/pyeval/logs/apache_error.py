@@ -25,16 +25,21 @@ _NGINX = re.compile(
     r"\[(?P<level>[a-z]+)\] (?P<pid>\d{1,10})#\d{1,10}: (?P<text>.*)",
     re.DOTALL,
 )
+_ACCESS = re.compile(r"\S+ \S+ [^\[]{1,255} ?\[\d{1,2}/\w{3}/\d{4}:")
 _FIELDS = {"time": "time", "module": "module", "level": "level", "pid": "s-pid", "client": "c-ip"}
 
 
 class ErrorLogParser:
     """Lines of an error log to records of the web server's service; ``Parser``.
 
-    ``message`` is the whole line, which keyword rules are written for; ``time``, ``level``, ``module``,
-    ``s-pid`` and ``c-ip`` (with its port where Apache writes one) are there where the line has them. Any
-    other line is a problem.
+    ``MESSAGE`` is the whole line, which keyword rules are written for; ``time``, ``level``, ``module``,
+    ``s-pid`` and ``c-ip`` (with its port where Apache writes one) are there where the line has them. A line
+    without a header is what the server, a library or a CGI program wrote to its standard error, which is this
+    log: it belongs to the server that wrote the line before, or to either. A line of an access log is a problem.
     """
+
+    def __init__(self) -> None:
+        self._last = LogSource()
 
     def feed(self, line: int, raw: bytes) -> Iterable[Record | Problem]:
         """Return the record of one line."""
@@ -45,10 +50,13 @@ class ErrorLogParser:
         if found is None:
             found, logsource = _NGINX.match(text), NGINX
         if found is None:
-            return (Problem.at(line, "not a line of an Apache or nginx error log", raw),)
+            if _ACCESS.match(text):
+                return (Problem.at(line, "a line of an access log, not of an error log", raw),)
+            return (Record({"MESSAGE": text}, line, self._last),)
+        self._last = logsource
         groups = found.groupdict()
         event = {field: groups[group] for group, field in _FIELDS.items() if groups.get(group)}
-        return (Record({"message": text, **event}, line, logsource),)
+        return (Record({"MESSAGE": text, **event}, line, logsource),)
 
     def flush(self) -> Iterable[Record | Problem]:
         """Return nothing: each line is complete."""

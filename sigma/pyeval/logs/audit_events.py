@@ -205,10 +205,10 @@ class AuditEvents:
         name = syscall.get("UID")
         if name is not None and not name.startswith("unknown("):  # auditd's word for an id without a name
             return str(name)
-        if not self._user_names:
-            return None
         uid = syscall.get("uid") or ""
-        return self._user_names.get(int(uid)) if uid.isdecimal() and len(uid) <= 10 else None
+        if not uid.isdecimal() or len(uid) > 10:
+            return None
+        return self._user_names.get(int(uid), "root" if uid == "0" else None)  # 0 is root on every Linux
 
     def _connection(self, found: EventRecords, syscall: Event) -> Iterator[tuple[LogSource, dict[str, Any]]]:
         address = found.address

@@ -172,6 +172,8 @@ _LINE_FORMATS: tuple[tuple[str, re.Pattern[bytes]], ...] = tuple(
         ("apache-error", rb"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[[a-z]+\] \d+#\d+: "),
         ("syslog", rb"<\d{1,3}>|[A-Z][a-z]{2} [ \d]\d(?: \d{4})? \d\d:\d\d:\d\d|\[ *\d+\.\d{6}\] |kernel: "),
         ("syslog", rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*(?: UTC)? \S+ [^\s:\[]+(?:\[[^\]\s]+\])?: "),
+        # ctime(3): vsftpd, clamd and freshclam in files of their own; no header, so all of it is message.
+        ("syslog", rb"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4} (?:-> |\[pid \d+\] )"),
         ("jsonl", rb"\s*(?:\{\s*(?:\"|$|\})|\[\s*(?:[\[{]|$))"),
         ("logfmt", rb'[\w.@-]+=(?:"[^"]*"|\S*) +(?:[\w.@-]+ +)?[\w.@-]+='),
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from sigma.pyeval.logs.json_values import JsonError, parse_json, parse_json_text
 from sigma.pyeval.logs.records import Problem, Record
+from sigma.pyeval.logs.sysmon_linux import add_schema_names
 from sigma.pyeval.logs.text import BYTE_ORDER_MARK
 from sigma.pyeval.logs.windows import flatten_windows, windows_logsource
 from sigma.pyeval.rules import LogSource
@@ -38,7 +39,7 @@ class JsonLinesParser:
     several lines, one after the other with or without commas. A record's line is the first of its object.
     Objects of known shape are opened and get their log source: Windows records (``{"Event": {"System":
     ...}}``, made flat), flat Windows events (by Channel), CloudTrail files (``{"Records": [...]}``) and
-    records.
+    records. Events of Sysmon for Linux among them get the names of the Linux event schema besides.
 
     Args:
         path: Where the event stands in each object: names joined by dots, ``[]`` for each element of an array
@@ -169,12 +170,18 @@ class JsonLinesParser:
 
     def _records(self, line: int, value: Event) -> Iterable[Record | Problem]:
         if "Event" in value and (flat := flatten_windows(value)) is not None:
-            return (Record(flat, line, windows_logsource(flat)),)
+            return (_record(flat, line, windows_logsource(flat)),)
         if len(value) == 1 and isinstance(elements := value.get("Records"), list):
             events = [element for element in elements if isinstance(element, dict)]
             if len(events) == len(elements):
                 return [Record(event, line, logsource_of(event, self._logsource)) for event in events]
-        return (Record(value, line, logsource_of(value, self._logsource)),)
+        return (_record(value, line, logsource_of(value, self._logsource)),)
+
+
+def _record(event: Event, line: int, logsource: LogSource) -> Record:
+    if logsource.service == "sysmon" and logsource.product == "linux":
+        add_schema_names(event, logsource)
+    return Record(event, line, logsource)
 
 
 def logsource_of(event: Event, otherwise: LogSource = _UNKNOWN) -> LogSource:

@@ -41,9 +41,12 @@ PROGRAMS_BY_SERVICE: dict[str, tuple[str, ...]] = {
         ),
         "systemd-logind",
     ),
-    "clamav": ("clamav", "clamav-milter", "clamd", "clamdscan", "clamonacc", "clamscan", "freshclam"),
-    "cron": ("anacron", "cron", "crond", "crontab", "fcron", "fcrontab"),
-    "guacamole": ("guacd", "guacamole"),
+    "clamav": (
+        *("clamav", "clamav-daemon", "clamav-freshclam", "clamav-milter", "clamd", "clamdscan", "clamonacc"),
+        *("clamscan", "freshclam"),
+    ),
+    "cron": ("anacron", "cron", "crond", "crontab", "fcron", "fcrontab", "run-parts"),
+    "guacamole": ("guacd", "guacamole", "guacamole-client"),
     "nginx": ("nginx",),
     "sshd": ("sshd", "sshd-auth", "sshd-session"),
     "sudo": ("sudo", "sudoedit"),
@@ -61,7 +64,7 @@ def service_of(program: str) -> str | None:
     Directories (``/usr/sbin/cron``), a PAM module in parentheses (``su(pam_unix)``), a ``.service`` suffix
     and case (``CRON``) do not matter.
     """
-    name = program.rpartition("/")[2].partition("(")[0].lower()
+    name = program.partition("(")[0].rpartition("/")[2].lower()
     return _SERVICE_OF.get(name.removesuffix(".service"))
 
 

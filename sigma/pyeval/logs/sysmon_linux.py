@@ -31,6 +31,33 @@ _PLAIN_EVENT = re.compile(
 _PLAIN_CHILD = re.compile(rf"<([A-Za-z]+)({_ATTRIBUTES})(?:/>|>([^<]*)</([A-Za-z]+)>)")
 _PLAIN_ATTRIBUTE = re.compile(r"([A-Za-z]+)=\"([^\"]*)\"")
 _PLAIN_DATA = re.compile(r"<Data Name=\"([^\"]*)\">([^<]*)</Data>")
+# Category -> what the Linux event schema calls Sysmon's fields (docs/events.md). Other events have no kind there.
+_PROCESS_NAMES = {"Image": "_EXE", "ProcessId": "_PID", "User": "_USER"}
+_SCHEMA_NAMES: dict[str | None, dict[str, str]] = {
+    "process_creation": {
+        **_PROCESS_NAMES,
+        "CommandLine": "_CMDLINE",
+        "CurrentDirectory": "_CWD",
+        "LogonId": "_UID",
+        "TerminalSessionId": "_AUDIT_SESSION",
+        "ParentProcessId": "_PPID",
+        "ParentImage": "_PARENT_EXE",
+        "ParentCommandLine": "_PARENT_CMDLINE",
+    },
+    "network_connection": {
+        **_PROCESS_NAMES,
+        "DestinationIp": "_DESTINATION_IP",
+        "DestinationPort": "_DESTINATION_PORT",
+        "DestinationHostname": "_DESTINATION_HOSTNAME",
+        "SourceIp": "_SOURCE_IP",
+        "SourcePort": "_SOURCE_PORT",
+        "Protocol": "_PROTOCOL",
+        "Initiated": "_INITIATED",
+    },
+    "file_event": {**_PROCESS_NAMES, "TargetFilename": "_TARGET_FILE"},
+}
+_UNKNOWN_VALUE = "-"  # what Sysmon writes where it does not know
+
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _NOT_XML_REFERENCE = re.compile(r"&#(?:0{0,8}(\d|[12]\d|3[01])|x0{0,8}(1?[0-9a-fA-F]));")
 
@@ -74,13 +101,14 @@ def sysmon_record(line: int, message: str) -> Record | Problem | None:
         event = parse_event_xml(message[start : end + len("</Event>")])
     except EventXmlError as error:
         return Problem.at(line, f"Sysmon event: {error}", message[:EXCERPT_CHARACTERS].encode())
-    return Record(event, line, _logsource(event))
+    return _record(event, line)
 
 
 class SysmonXmlParser:
     """Lines with ``<Event>`` elements to records; ``Parser``.
 
-    Records are of ``product: linux``, ``service: sysmon`` and the category that Sigma has for the EventID.
+    Records are of ``product: linux``, ``service: sysmon`` and the category that Sigma has for the EventID. An
+    event has Sysmon's names, which are Sigma's, and those of the Linux event schema beside them (``_EXE``).
 
     Text before an event on its first line (a syslog header) is not read; Computer, User and times stand in
     the event. Events may follow each other on one line or be spread over lines; one that grows beyond
@@ -137,12 +165,33 @@ class SysmonXmlParser:
             event = parse_event_xml(decode(text))
         except EventXmlError as error:
             return Problem.at(self._first_line, str(error), text)
-        return Record(event, self._first_line, _logsource(event))
+        return _record(event, self._first_line)
 
     def _interrupted(self, reason: str) -> list[Record | Problem]:
         problem = Problem.at(self._first_line, reason, self._parts[0])
         self._parts, self._size = [], 0
         return [problem]
+
+
+def add_schema_names(event: dict[str, Any], logsource: LogSource) -> None:
+    """Add to an event of Sysmon for Linux the names of the Linux event schema, with the same values.
+
+    *logsource* is the event's. Names that the event has, values that Sysmon did not know (``-``) and events of
+    kinds that the schema does not have stay as they are.
+    """
+    for name, schema_name in _SCHEMA_NAMES.get(logsource.category, {}).items():
+        value = event.get(name, _UNKNOWN_VALUE)
+        if value != _UNKNOWN_VALUE:
+            event.setdefault(schema_name, value)
+    if "Computer" in event:
+        event.setdefault("_HOSTNAME", event["Computer"])
+
+
+def _record(event: dict[str, Any], line: int) -> Record:
+    logsource = _logsource(event)
+    if logsource.product == "linux":
+        add_schema_names(event, logsource)
+    return Record(event, line, logsource)
 
 
 def _logsource(event: dict[str, Any]) -> LogSource:

@@ -15,6 +15,8 @@ from .keywords import (
     keyword_any,
     keyword_cased,
     keyword_regex,
+    keyword_regex_unbounded,
+    keyword_regex_within,
     keyword_whole,
     keyword_whole_cased,
     keyword_wildcard,
@@ -24,7 +26,7 @@ from .network import cidr, cidr_any
 from .numbers import gt, gte, lt, lte, time_part
 from .presence import exists, has_value, is_null
 from .references import contains_field, endswith_field, equals_field, startswith_field
-from .regexes import regex
+from .regexes import regex, regex_unbounded, regex_within
 from .text import (
     contains,
     contains_all,
@@ -92,6 +94,8 @@ MATCHERS: Final[dict[str, Callable[..., bool]]] = {
         wildcard_all,
         wildcard_cased,
         regex,
+        regex_within,
+        regex_unbounded,
         cidr,
         cidr_any,
         lt,
@@ -115,6 +119,8 @@ MATCHERS: Final[dict[str, Callable[..., bool]]] = {
         keyword_whole,
         keyword_whole_cased,
         keyword_regex,
+        keyword_regex_within,
+        keyword_regex_unbounded,
     )
 }
 """Every function that an expression may call, by name."""
@@ -156,6 +162,8 @@ __all__ = [
     "keyword_any",
     "keyword_cased",
     "keyword_regex",
+    "keyword_regex_unbounded",
+    "keyword_regex_within",
     "keyword_whole",
     "keyword_whole_cased",
     "keyword_wildcard",
@@ -163,6 +171,8 @@ __all__ = [
     "lt",
     "lte",
     "regex",
+    "regex_unbounded",
+    "regex_within",
     "startswith",
     "startswith_all",
     "startswith_any",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from .regexes import compile_regex
+from .regexes import search_any, search_any_within
 from .text import compile_glob
 from .values import Event, leaves, text_of
 
@@ -74,5 +74,14 @@ def _compile_inner_glob(glob: str) -> re.Pattern[str]:
 
 def keyword_regex(event: Event, pattern: str, flags: str = "") -> bool:
     """``|re`` keyword: the pattern is found in any value of the event; flags as in ``regex``."""
-    search = compile_regex(pattern, flags).search
-    return any(search(text) is not None for text in _texts_of(event))
+    return search_any(_texts_of(event), pattern, flags)
+
+
+def keyword_regex_within(event: Event, pattern: str, flags: str, characters: int) -> bool:
+    """``|re`` keyword of polynomial time: found within the first *characters* of a value; see ``regex_within``."""
+    return search_any_within(_texts_of(event), pattern, flags, characters)
+
+
+def keyword_regex_unbounded(event: Event, pattern: str, flags: str = "") -> bool:
+    """``|re`` keyword with any pattern, however long it takes; see ``regex_unbounded``."""
+    return search_any(_texts_of(event), pattern, flags)

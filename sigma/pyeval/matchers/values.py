@@ -43,15 +43,21 @@ def _children(parent: object, name: str) -> list[object]:
 
 
 def elements(values: Iterable[object]) -> list[object]:
-    """Return *values* with every list, tuple or set among them replaced by its elements, at any depth."""
+    """Return *values* with every list, tuple or set among them replaced by its elements, at any depth.
+
+    A list that stands in several places, or within itself, is read once: no matcher asks how often a value occurs.
+    """
     found: list[object] = []
+    read: dict[int, object] = {}  # the objects too, so that none of their ids can become another's
     pending = [iter(values)]
     while pending:
         for value in pending[-1]:
-            if isinstance(value, _COLLECTIONS):
+            if not isinstance(value, _COLLECTIONS):
+                found.append(value)
+            elif id(value) not in read:
+                read[id(value)] = value
                 pending.append(iter(value))
                 break
-            found.append(value)
         else:
             pending.pop()
     return found
@@ -60,15 +66,15 @@ def elements(values: Iterable[object]) -> list[object]:
 def leaves(event: Event) -> list[object]:
     """Return every value of *event* that is neither a mapping nor a list, at any depth; keys are not values."""
     found: list[object] = []
+    read: dict[int, object] = {}
     pending: list[object] = [event]
     while pending:
         value = pending.pop()
-        if isinstance(value, Mapping):
-            pending.extend(reversed(list(value.values())))
-        elif isinstance(value, _COLLECTIONS):
-            pending.extend(reversed(list(value)))
-        else:
+        if not isinstance(value, (Mapping, *_COLLECTIONS)):
             found.append(value)
+        elif id(value) not in read:
+            read[id(value)] = value
+            pending.extend(reversed(list(value.values() if isinstance(value, Mapping) else value)))
     return found
 
 
