@@ -12,6 +12,7 @@ from sigma.pyeval import ExpressionError, compile_expression
 from sigma.pyeval.literals import literal
 from sigma.pyeval.marks import MOST_MARKS, MatchedCall, _located, event_leaves, matched_calls, spans_by_path
 from sigma.pyeval.matchers import MATCHERS
+from sigma.pyeval.matchers.regexes import UNDECIDED
 from sigma.pyeval.matchers.values import leaves, lookup, text_of
 
 A, B = ("A",), ("B",)
@@ -30,7 +31,12 @@ MARKED: list[tuple[str, dict[str, Any], dict[tuple[str | int, ...], list[str]]]]
     ("gt(event, 'A', 5)", {"A": "17"}, {A: ["17"]}),
     ("cidr(event, 'A', '10.0.0.0/8')", {"A": ["192.0.2.1", "10.1.2.3"]}, {("A", 1): ["10.1.2.3"]}),
     ("time_part(event, 'A', 'hour', '>=', 18)", {"A": "2026-01-01T19:00:00"}, {A: ["2026-01-01T19:00:00"]}),
-    ("regex(event, 'A', 'c[a-z]+l')", {"A": "a curl b"}, {A: ["curl"]}),
+    ("regex(event, 'A', 'c[a-z]rl')", {"A": "a curl b curl"}, {A: ["curl"]}),
+    ("regex(event, 'A', 'CURL$', 'im')", {"A": "a curl\nb"}, {A: ["curl"]}),
+    ("regex(event, 'A', '(?<!.)(?>.*?x)(?>.*?y)')", {"A": "-x-y-"}, {A: ["x-y"]}),
+    ("regex(event, 'A', '(?<![a-z])(?>[a-z]*?c[a-z])(?>[a-z]*?l)')", {"A": "a xcurl"}, {A: ["curl"]}),
+    ("regex_within(event, 'A', '(x|xy).*z', '', 100)", {"A": "-x-z-" + "a" * 500}, {A: ["x-z"]}),
+    ("keyword_regex_within(event, '(x|xy).*z', '', 100)", {"A": ["-", "-x-z-"]}, {("A", 1): ["x-z"]}),
     ("wildcard(event, 'A', '/*/cu?l*')", {"A": "/usr/bin/curl -x"}, {A: ["/", "/curl"]}),
     ("wildcard(event, 'A', '*b*b')", {"A": "abab"}, {A: ["b", "b"]}),
     ("wildcard(event, 'A', 'ab?')", {"A": "ABC"}, {A: ["ABC"]}),
@@ -110,6 +116,37 @@ def test_foreign_values_are_read_as_plain_data() -> None:
     """Sets, tuples and objects of other libraries raise nothing."""
     [call] = matched_calls("contains(event, 'A', 'x')", {"A": (object(), "x"), 5: "x"})  # type: ignore[dict-item]
     assert [mark.path for mark in call.marks] == [("A", 1)]
+
+
+def test_searching_again_counts_nothing_as_undecided() -> None:
+    """What a bounded search left open was counted when the rule was held against the event; here it is only shown."""
+    UNDECIDED.clear()
+    expression = "keyword(event, 'a') and not regex_within(event, 'A', '(x|xy).*z', '', 10) and not keyword_regex_within(event, '(x|xy).*z', '', 10)"
+    event = {"A": "a" * 20 + "x-z"}
+    assert [call.matcher for call in matched_calls(expression, event)] == ["keyword"]
+    assert compile_expression(expression)(event)
+    assert UNDECIDED == {"(x|xy).*z": 2}
+    UNDECIDED.clear()
+
+
+def test_an_unbounded_search_needs_trust() -> None:
+    """As everywhere: the caller says that the rule was run with it."""
+    expression = "regex_unbounded(event, 'A', '(a+)+b')"
+    with pytest.raises(ExpressionError, match="trusted"):
+        matched_calls(expression, {"A": "xaab"})
+    [call] = matched_calls(expression, {"A": "xaab"}, unsafe_regex=True)
+    assert call.marks == ((A, 1, 4),)
+
+
+def test_a_list_within_itself_ends() -> None:
+    """Objects of Python may do what JSON cannot."""
+    cycle: list[Any] = ["x"]
+    cycle.append(cycle)
+    assert [
+        mark.path
+        for call in matched_calls("contains(event, 'A', 'x') and keyword(event, 'x')", {"A": cycle})
+        for mark in call.marks
+    ] == [("A", 0)] * 2
 
 
 def test_what_is_no_expression_is_refused() -> None:

@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple
 from .events import holds, plain_event
 from .expression import call_arguments, parse_expression
 from .matchers import MATCHERS
-from .matchers.regexes import compile_regex
+from .matchers.regexes import compile_regex, search_any
 from .matchers.text import parse_glob
-from .matchers.values import text_of
+from .matchers.values import leaves, text_of, texts
 
 Path = tuple[str | int, ...]
 """Where a value stands in an event: keys, and positions within lists."""
@@ -59,17 +59,22 @@ class MatchedCall:
     marks: tuple[Mark, ...]
 
 
-def matched_calls(expression: str, event: Mapping[str, Any]) -> tuple[MatchedCall, ...]:
+def matched_calls(expression: str, event: Mapping[str, Any], *, unsafe_regex: bool = False) -> tuple[MatchedCall, ...]:
     """Return the calls of *expression* that make it true of *event*, in its order; none where it is false.
 
     Of ``and`` all parts count, of ``or`` those that hold; a part under ``not`` counts by being false and has
     nothing to show, so only what is negated twice returns.
 
+    Args:
+        expression: A rule's expression.
+        event: Any event.
+        unsafe_regex: As in ``parse_expression``: say so of an expression that was held against this event before.
+
     Raises:
         ExpressionError: *expression* is none.
     """
     event = plain_event(event)
-    nodes = _nodes(expression)
+    nodes = _nodes(expression, unsafe_regex)
     verdicts: dict[int, bool] = {}
     for node in reversed(nodes):
         verdicts[id(node)] = _verdict(node, verdicts, event)
@@ -99,9 +104,9 @@ def spans_by_path(calls: Iterable[MatchedCall]) -> dict[Path, list[Span]]:
 
 
 @lru_cache(maxsize=4096)
-def _nodes(expression: str) -> tuple[ast.expr, ...]:
+def _nodes(expression: str, unsafe_regex: bool) -> tuple[ast.expr, ...]:
     """Return the connectives and calls of an expression, each before its parts."""
-    nodes = [parse_expression(expression)]
+    nodes = [parse_expression(expression, unsafe_regex=unsafe_regex)]
     for node in nodes:  # grows while it is read
         if isinstance(node, ast.BoolOp):
             nodes.extend(node.values)
@@ -118,7 +123,16 @@ def _verdict(node: ast.expr, verdicts: Mapping[int, bool], event: Mapping[str, A
         return not verdicts[id(node.operand)]
     assert isinstance(node, ast.Call)  # noqa: S101 - parse_expression lets nothing else through
     name, arguments = call_arguments(node)
-    return holds(lambda of: MATCHERS[name](of, *arguments), event)
+    return holds(lambda of: _holds(name, of, arguments), event)
+
+
+def _holds(name: str, event: Mapping[str, Any], arguments: tuple[Any, ...]) -> bool:
+    """Return what the matcher says; a bounded search is done here, as its matcher would count in ``UNDECIDED`` again."""
+    if not name.endswith("_within"):
+        return MATCHERS[name](event, *arguments)
+    *field, pattern, flags, characters = arguments
+    values = texts(event, field[0]) if field else filter(None, map(text_of, leaves(event)))
+    return search_any([text[:characters] for text in values], pattern, flags)
 
 
 def _matched_call(call: ast.Call, event: Mapping[str, Any]) -> MatchedCall:
@@ -134,7 +148,7 @@ def _matched_call(call: ast.Call, event: Mapping[str, Any]) -> MatchedCall:
         (path, value, pattern)
         for pattern in patterns
         for path, value in located
-        if MATCHERS[single]({field: value}, field, *pattern)
+        if _holds(single, {field: value}, (field, *pattern))
     ]
     matched = tuple(pattern for pattern in patterns if any(hit is pattern for _, _, hit in hits))
     marks = (mark for path, value, pattern in hits for mark in _marks(single, path, value, pattern))
@@ -145,10 +159,7 @@ def _matched_keyword(name: str, arguments: tuple[Any, ...], event: Mapping[str, 
     single, patterns = _single(name, arguments)
     leaves = list(event_leaves(event))
     hits = [
-        (path, value, pattern)
-        for pattern in patterns
-        for path, value in leaves
-        if MATCHERS[single]({"": value}, *pattern)
+        (path, value, pattern) for pattern in patterns for path, value in leaves if _holds(single, {"": value}, pattern)
     ]
     matched = tuple(pattern for pattern in patterns if any(hit is pattern for _, _, hit in hits))
     marks = (mark for path, value, pattern in hits for mark in _marks(single, path, value, pattern))
@@ -197,9 +208,9 @@ def _marks(single: str, path: Path, value: object, pattern: tuple[Any, ...]) -> 
 
 def _spans(single: str, text: str, pattern: tuple[Any, ...]) -> list[Span]:
     """Return which parts of *text*, of which the matcher holds, made it hold."""
-    if single in ("regex", "keyword_regex"):
-        found = compile_regex(pattern[0], pattern[1] if len(pattern) > 1 else "").search(text)
-        return [found.span()] if found else []
+    if single.removeprefix("keyword_").startswith("regex"):
+        source, flags, *bound = (*pattern, "")[: max(2, len(pattern))]
+        return _found_span(source, flags, text[: bound[0]] if bound else text)
     find = _FINDERS.get(single.removesuffix("_cased"))
     if find is None:
         return [] if single in _PRESENCE else [(0, len(text))]
@@ -208,6 +219,17 @@ def _spans(single: str, text: str, pattern: tuple[Any, ...]) -> list[Span]:
     folded = text.lower()
     spans = find(folded, pattern[0].lower())
     return spans if len(folded) == len(text) else _unfolded(text, spans)
+
+
+def _found_span(pattern: str, flags: str, text: str) -> list[Span]:
+    """Return where the first match is, without the run that a pattern made linear reads in front of what it is about."""
+    found = compile_regex(pattern, flags).search(text)
+    if found is None:
+        return []
+    if lead := _LEAD.match(pattern):
+        # The run ends where this is found first, so nothing is searched twice.
+        found = compile_regex("(?>" + pattern[lead.end() :], flags).search(text, found.start()) or found
+    return [found.span()]
 
 
 def _unfolded(text: str, spans: list[Span]) -> list[Span]:
@@ -253,6 +275,8 @@ def _inner_glob_runs(text: str, glob: str) -> list[Span]:
     return _glob_runs(text, "*" + glob + ("\\" if backslashes % 2 else "") + "*")
 
 
+# How ``regex_safety`` begins a pattern that it made linear: not behind one of a class, then the class up to the first match.
+_LEAD = re.compile(r"\(\?<!(\.|\\.|\[\^?\]?(?:\\.|[^\]\\])*\])\)\(\?>\1\*\?")
 # Matchers that ask whether there is a value, not what it is.
 _PRESENCE = ("exists", "has_value", "is_null")
 # Where a pattern stands in a text that it fits. Any other matcher is about the whole value.
@@ -293,9 +317,13 @@ def _children(path: Path, parent: object, name: str) -> Iterator[tuple[Path, obj
 
 def _elements(path: Path, value: object) -> Iterator[tuple[Path, object]]:
     pending: list[tuple[Path, object]] = [(path, value)]
+    read: set[int] = set()  # a list within itself is read once
     while pending:
         place, found = pending.pop()
         if isinstance(found, list):
+            if id(found) in read:
+                continue
+            read.add(id(found))
             pending.extend(((*place, number), element) for number, element in reversed(list(enumerate(found))))
         else:
             yield place, found
@@ -304,8 +332,13 @@ def _elements(path: Path, value: object) -> Iterator[tuple[Path, object]]:
 def event_leaves(event: Mapping[str, Any]) -> Iterator[tuple[Path, object]]:
     """Yield every value that is neither mapping nor list with its place; as ``matchers.values.leaves``."""
     pending: list[tuple[Path, object]] = [((), event)]
+    read: set[int] = set()
     while pending:
         path, value = pending.pop()
+        if isinstance(value, (dict, list)):
+            if id(value) in read:
+                continue
+            read.add(id(value))
         if isinstance(value, dict):
             pending.extend(((*path, key), child) for key, child in reversed(list(value.items())))
         elif isinstance(value, list):

@@ -27,8 +27,10 @@ _HEAD, _AROUND, _MOST_WINDOWS = 200, 60, 8
 _WORDS = {
     "startswith": "starts with", "startswith_field": "starts with field",
     "endswith": "ends with", "endswith_field": "ends with field",
-    "regex": "fits", "wildcard": "fits", "cidr": "is in", "lt": "<", "lte": "≤", "gt": ">", "gte": "≥",
-    "keyword_whole": "keyword", "keyword_wildcard": "keyword", "keyword_regex": "keyword", "time_part": "has",
+    "regex": "fits", "regex_within": "fits", "regex_unbounded": "fits", "wildcard": "fits",
+    "cidr": "is in", "lt": "<", "lte": "≤", "gt": ">", "gte": "≥", "time_part": "has",
+    "keyword_whole": "keyword", "keyword_wildcard": "keyword",
+    "keyword_regex": "keyword", "keyword_regex_within": "keyword", "keyword_regex_unbounded": "keyword",
 }  # fmt: skip
 _MOST_VALUES, _LONGEST_PATTERN = 6, 80
 
@@ -37,7 +39,7 @@ def event_details(finding: Finding, moment: datetime | None) -> Html:
     """Return a finding as a ``details`` element: time, host and excerpt outside, why and all fields inside."""
     event = plain_event(finding.match.event)
     try:
-        calls = matched_calls(finding.match.rule.expression, event)
+        calls = matched_calls(finding.match.rule.expression, event, unsafe_regex=True)  # it was run on this event
     except ExpressionError:  # a rule made by hand whose expression was never compiled: nothing to mark
         calls = ()
     host = parse_host(event)
