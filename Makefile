@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-pysigma2 test-lowest lint types docs clean
+.PHONY: demo test test-system test-pysigma2 test-lowest lint types docs clean
 
 demo: $(VENV)/.installed  ## scan the example logs with the example rules
 	$(BIN)/sigma-pyeval scan -r examples/rules -p linux_eval --format table examples/logs
 
 test: $(VENV)/.installed  ## run the test suite with coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
+
+test-system: $(VENV)/.installed  ## run the tests that need a browser (Debian: apt-get install chromium)
+	@command -v chromium chromium-browser google-chrome >/dev/null || echo "no Chromium found, its tests are skipped: apt-get install chromium"
+	$(BIN)/python -m pytest -m system -rs
 
 test-pysigma2: $(VENV)-pysigma2/.installed  ## run the tests of rules and their meaning on pySigma 2
 	$(VENV)-pysigma2/bin/python -m pytest -n 2 --dist loadfile
