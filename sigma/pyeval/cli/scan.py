@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -13,14 +14,14 @@ from typing import BinaryIO, Self
 import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
+from sigma.pyeval import reports
 from sigma.pyeval.findings import Finding
 from sigma.pyeval.logs.formats import FORMATS
 from sigma.pyeval.logs.reading import AUTO
 from sigma.pyeval.logs.records import Problem
 from sigma.pyeval.output import json_line, printable
+from sigma.pyeval.parallel import scan_logs
 from sigma.pyeval.restrictiveness import LEVELS
 from sigma.pyeval.ruleset import Ruleset
 from sigma.pyeval.scanning import STDIN, Scan, log_files
@@ -30,7 +31,7 @@ from .rule_options import EXIT_NOTHING_LOADED, EXIT_STRICT, load_ruleset, rule_o
 
 EXIT_FAIL_ON = 1
 PROBLEMS_SHOWN = 10
-_STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "informational": "dim"}
+_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("scan")
@@ -47,13 +48,19 @@ _STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cy
     "--input-option", "input_options", multiple=True, metavar="NAME=VALUE",
     help="An option of the input format, as pattern=... of regex or log_format=... of access; repeatable.",
 )  # fmt: skip
-@click.option("--format", "format_", type=click.Choice(["jsonl", "table"]), default="jsonl", show_default=True)
+@click.option(
+    "--format", "format_", type=click.Choice([*reports.FORMATS, "table"]), default="jsonl", show_default=True,
+    help="How matches are written to standard output.",
+)  # fmt: skip
+@click.option("--report", type=_FILE, help="Write a page about all matches here, one HTML file that loads nothing.")
+@click.option("--navigator", type=_FILE, help="Write a layer for the ATT&CK Navigator here.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Read and match in this many processes."
+)
 @click.option(
     "--route/--no-route", default=True, show_default=True, help="Hold against an event only rules for its log source."
 )
-@click.option(
-    "--problems", type=click.Path(dir_okay=False, path_type=Path), help="Keep what cannot be read here, as JSON lines."
-)
+@click.option("--problems", type=_FILE, help="Keep what cannot be read here, as JSON lines.")
 @click.option("--fail-on", type=click.Choice(LEVELS), help="Exit with 1 where a rule of this level or above matched.")
 @rule_options
 def command(
@@ -62,6 +69,9 @@ def command(
     input_format: str,
     input_options: tuple[str, ...],
     format_: str,
+    report: Path | None,
+    navigator: Path | None,
+    jobs: int,
     route: bool,
     problems: Path | None,
     fail_on: str | None,
@@ -75,15 +85,39 @@ def command(
     options = _parser_options(input_options)
     ruleset = load_ruleset(rules, pipelines, placeholders, restrictiveness, strict, cache=cache)
     started = time.monotonic()
-    with _Problems(problems, strict) as reporter:
+    with ExitStack() as files:
+        reporter = files.enter_context(_Problems(problems, strict))
         scan = Scan(ruleset, reporter.report, input_format, options, route=route)
-        writer = _write_table if format_ == "table" else _write_json
-        writer(_all_findings(scan, logs))
+        writers = _writers(format_, report, navigator, files)
+        findings = _all_findings(scan, logs) if jobs == 1 else scan_logs(scan, log_files(logs), jobs)
+        for finding in findings:
+            for writer in writers:
+                writer.write(finding)
+        for writer in writers:
+            writer.close()
     _summarise(scan, ruleset, time.monotonic() - started)
     if scan.logs == 0:
         fail("no log could be read", EXIT_NOTHING_LOADED)
     if fail_on is not None and any(scan.by_level[level] for level in LEVELS[LEVELS.index(fail_on) :]):
         raise SystemExit(EXIT_FAIL_ON)
+
+
+def _writers(format_: str, report: Path | None, navigator: Path | None, files: ExitStack) -> list[reports.Writer]:
+    """Return what writes the findings; files are opened before anything is read, so that a mistake is seen at once."""
+    stdout = sys.stdout.buffer
+    writers: list[reports.Writer] = [reports.TableWriter() if format_ == "table" else reports.FORMATS[format_](stdout)]
+    if report is not None:
+        writers.append(reports.HtmlReport(files.enter_context(_opened(report))))
+    if navigator is not None:
+        writers.append(reports.NavigatorLayer(files.enter_context(_opened(navigator))))
+    return writers
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("wb")
+    except OSError as error:
+        fail(f"{path}: cannot be written: {error.strerror}", EXIT_NOTHING_LOADED)
 
 
 def _parser_options(pairs: Iterable[str]) -> dict[str, str | bool]:
@@ -104,10 +138,7 @@ class _Problems:
         self._shown: Counter[str] = Counter()
         self._file: BinaryIO | None = None
         if path is not None:
-            try:
-                self._file = path.open("wb")
-            except OSError as error:
-                fail(f"{path}: cannot be written: {error.strerror}", EXIT_NOTHING_LOADED)
+            self._file = _opened(path)
 
     def report(self, path: str, problem: Problem) -> None:
         """Take one problem; ends the program under ``--strict``."""
@@ -156,35 +187,3 @@ def _summarise(scan: Scan, ruleset: Ruleset, seconds: float) -> None:
         f"{len(ruleset.errors)} rules left out",
         err=True,
     )
-
-
-def _write_json(findings: Iterable[Finding]) -> None:
-    write = sys.stdout.buffer.write
-    for finding in findings:
-        write(json_line(finding.as_dict()) + b"\n")
-    sys.stdout.buffer.flush()
-
-
-def _write_table(findings: Iterable[Finding]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("level", no_wrap=True)
-    table.add_column("rule, event", overflow="fold")
-    table.add_column("where", overflow="fold")
-    for finding in findings:
-        level = finding.match.rule.level or "none"
-        what = Text(printable(finding.match.rule.title), style="bold")
-        what.append("\n" + printable(_excerpt(finding)), style="not bold dim")
-        where = Text(printable(f"{finding.path}:{finding.line}"))
-        table.add_row(Text(level, style=_STYLES.get(level, "")), what, where)
-    if table.row_count:
-        Console().print(table)
-
-
-def _excerpt(finding: Finding) -> str:
-    """Return the beginning of what a person would look at first in the event."""
-    event = finding.match.event
-    for field in (*finding.match.rule.fields, "_CMDLINE", "CommandLine", "MESSAGE", "_TARGET_FILE"):
-        value = event.get(field)
-        if isinstance(value, str) and value:
-            return value[:120]
-    return json_line(event).decode()[:120]
