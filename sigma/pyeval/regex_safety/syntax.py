@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from re import _parser  # type: ignore[attr-defined]  # the only reading of a pattern that surely is Python's
+from re import _parser  # the only reading of a pattern that surely is Python's
 from typing import Any, Literal
 
 from .charsets import ALL, EDGE, NEWLINE, Boundary, CharSet, charset

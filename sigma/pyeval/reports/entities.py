@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -210,7 +211,15 @@ def headline(match: Match) -> str | None:
         for value in _values(match.event, field):
             if isinstance(value, str) and value:
                 return value
-    return None
+    return _arguments(match.event)
+
+
+def _arguments(event: Mapping[str, Any]) -> str | None:
+    """Return the words of an audit record of type EXECVE (``a0``, ``a1``, ...), joined."""
+    words = itertools.takewhile(
+        lambda word: isinstance(word, str), (event.get(f"a{number}") for number in itertools.count())
+    )
+    return " ".join(words) or None if event.get("type") == "EXECVE" else None
 
 
 def excerpt(match: Match, longest: int = LONGEST_EXCERPT) -> str:

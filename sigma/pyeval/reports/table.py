@@ -32,7 +32,8 @@ class TableWriter:
         what.append("\n" + printable(excerpt(finding.match)), style="not bold dim")
         where = Text(printable(f"{finding.path}:{finding.line}"))
         table = _table(show_header=not self._begun)
-        table.add_row(Text(printable(level), style=STYLES.get(level, "")), what, where)
+        shown = "info" if level == "informational" else printable(level)
+        table.add_row(Text(shown, style=STYLES.get(level, "")), what, where)
         self._console.print(table)
         self._begun = True
 
@@ -43,7 +44,7 @@ class TableWriter:
 
 def _table(show_header: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", expand=True, show_header=show_header)
-    table.add_column("level", no_wrap=True, width=len("informational"))
-    table.add_column("rule, event", overflow="fold", ratio=3)
-    table.add_column("where", overflow="fold", ratio=1)
+    table.add_column("level", no_wrap=True, width=len("critical"))
+    table.add_column("rule, event", overflow="fold", ratio=8)
+    table.add_column("where", overflow="fold", ratio=5)
     return table
