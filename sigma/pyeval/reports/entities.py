@@ -216,10 +216,9 @@ def headline(match: Match) -> str | None:
 
 def _arguments(event: Mapping[str, Any]) -> str | None:
     """Return the words of an audit record of type EXECVE (``a0``, ``a1``, ...), joined."""
-    words = itertools.takewhile(
-        lambda word: isinstance(word, str), (event.get(f"a{number}") for number in itertools.count())
-    )
-    return " ".join(words) or None if event.get("type") == "EXECVE" else None
+    words = (event.get(f"a{number}") for number in itertools.count())
+    texts = [str(word) for word in itertools.takewhile(lambda word: isinstance(word, str), words)]
+    return " ".join(texts) or None if event.get("type") == "EXECVE" else None
 
 
 def excerpt(match: Match, longest: int = LONGEST_EXCERPT) -> str:
