@@ -10,6 +10,7 @@ from .errors import RuleError
 from .events import holds
 from .expression import Predicate, compile_expression
 from .matchers.regexes import UNDECIDED
+from .routing import recognise
 from .rules import LogSource, Match, Rule
 
 if TYPE_CHECKING:
@@ -99,8 +100,6 @@ class Ruleset:
         """Return the log source of *event*, unknown parts left out: by the ruleset's router, else as ``routing`` says."""
         if self._router is not None:
             return self._router(event)
-        from .engine.routing import recognise
-
         return recognise(event)
 
     def scan(self, event: Mapping[str, Any], logsource: LogSource | None = None) -> list[Match]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .findings import Finding
-from .logs.reading import AUTO, LogError, Progress, Records, read_log, read_stream
+from .logs.reading import AUTO, LogError, Progress, read_log, read_stream
 from .logs.records import Problem, Record
 from .rules import LogSource, Match
 from .ruleset import Ruleset
@@ -58,6 +58,14 @@ class Scan:
 
     def log(self, path: str, progress: Progress | None = None) -> Iterator[Finding]:
         """Yield the findings of one log; ``-`` is standard input."""
+        for record in self.records(path, progress):
+            for match in self.match(record):
+                finding = Finding(match, path, record.line, record.logsource, record.serial)
+                self.count(finding)
+                yield finding
+
+    def records(self, path: str, progress: Progress | None = None) -> Iterator[Record]:
+        """Yield the records of one log, its problems counted and handed over."""
         try:
             if path == STDIN:
                 records = read_stream(sys.stdin.buffer, self.input_format, self.options)
@@ -67,19 +75,13 @@ class Scan:
             self.report(path, Problem(0, str(error), ""))
             return
         self.logs += 1
-        yield from self._findings(path, records)
-
-    def _findings(self, path: str, records: Records) -> Iterator[Finding]:
         with contextlib.closing(records):
             for record in records:
                 if isinstance(record, Problem):
                     self.report(path, record)
-                    continue
-                self.events += 1
-                for match in self.match(record):
-                    finding = Finding(match, path, record.line, record.logsource, record.serial)
-                    self.count(finding)
-                    yield finding
+                else:
+                    self.events += 1
+                    yield record
 
     def match(self, record: Record) -> list[Match]:
         """Return the matches of one record."""

@@ -67,7 +67,7 @@ def test_what_is_no_record(record: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("event", "logsource"),
     [
-        ({"Channel": "Security", "EventID": 4688}, LogSource(None, "windows", "security")),
+        ({"Channel": "Security", "EventID": 4688}, LogSource("process_creation", "windows", "security")),
         (
             {"Channel": "Microsoft-Windows-Sysmon/Operational", "EventID": 3},
             LogSource("network_connection", "windows", "sysmon"),

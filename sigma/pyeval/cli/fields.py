@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,36 +12,26 @@ from rich.table import Table
 from rich.text import Text
 
 from sigma.pyeval.field_report import FieldCounter, FieldReport
-from sigma.pyeval.logs.formats import FORMATS
-from sigma.pyeval.logs.reading import AUTO, LogError, Records, read_log, read_stream
-from sigma.pyeval.logs.records import Problem
 from sigma.pyeval.output import json_line, printable
 from sigma.pyeval.rules import LogSource
-from sigma.pyeval.scanning import STDIN, log_files
+from sigma.pyeval.scanning import Scan, log_files
 
+from .log_options import Problems, log_options, parser_options
 from .messages import fail, warn
-from .rule_options import EXIT_NOTHING_LOADED, EXIT_STRICT, load_ruleset, rule_options
+from .rule_options import EXIT_NOTHING_LOADED, load_ruleset, rule_options
 
-PROBLEMS_SHOWN = 10
 UNREAD_SHOWN = 10
 
 
 @click.command("fields")
-@click.argument("logs", nargs=-1, required=True)
-@click.option(
-    "-r", "--rules", "rules", multiple=True, required=True, type=click.Path(path_type=Path),
-    help="Rule file or directory; repeatable.",
-)  # fmt: skip
-@click.option(
-    "--input-format", type=click.Choice([AUTO, *FORMATS, "evtx"]), default=AUTO, show_default=True,
-    help="The logs' format; told from their content unless given.",
-)  # fmt: skip
+@log_options
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @rule_options
 def command(
     logs: tuple[str, ...],
     rules: tuple[Path, ...],
     input_format: str,
+    input_options: tuple[str, ...],
     format_: str,
     pipelines: tuple[str, ...],
     placeholders: tuple[str, ...],
@@ -56,8 +45,10 @@ def command(
     """
     ruleset = load_ruleset(rules, pipelines, placeholders, restrictiveness, strict, cache=cache)
     counter = FieldCounter(ruleset.rules)
-    problems = _Problems(strict)
-    if not _count(counter, logs, input_format, problems):
+    with Problems(None, strict) as problems:
+        scan = Scan(ruleset, problems.report, input_format, parser_options(input_options))
+        _count(counter, scan, logs)
+    if scan.logs == 0:
         fail("no log could be read", EXIT_NOTHING_LOADED)
     report = counter.report()
     if format_ == "json":
@@ -71,53 +62,15 @@ def command(
         f"{report.events} events, {len(ruleset.rules)} rules ({report.keyword_rules} search all values): "
         f"{report.asked} fields asked for, {len(report.missing)} of them missing, "
         f"{len(report.unread)}{'' if report.complete else ' or more'} fields unread, "
-        f"{problems.count} problems, {len(ruleset.errors)} rules left out",
+        f"{scan.problems} problems, {len(ruleset.errors)} rules left out",
         err=True,
     )
 
 
-class _Problems:
-    """Names the first problems on stderr and counts all of them; ends the program under ``--strict``."""
-
-    def __init__(self, strict: bool) -> None:
-        self._strict = strict
-        self.count = 0
-
-    def report(self, path: str, line: int, reason: str) -> None:
-        """Take one problem; *line* is 0 where it is about the whole log."""
-        message = f"{path}:{line}: {reason}" if line else f"{path}: {reason}"
-        if self._strict:
-            fail(message, EXIT_STRICT)
-        self.count += 1
-        if self.count <= PROBLEMS_SHOWN:
-            warn(message)
-
-
-def _count(counter: FieldCounter, logs: Iterable[str], input_format: str, problems: _Problems) -> int:
-    """Count the fields of all *logs*; return how many logs could be opened."""
-    opened = 0
+def _count(counter: FieldCounter, scan: Scan, logs: Iterable[str]) -> None:
     for path in log_files(logs):
-        try:
-            records = _records(path, input_format)
-        except (LogError, ImportError) as error:
-            problems.report(path, 0, str(error))
-            continue
-        opened += 1
-        with contextlib.closing(records):
-            for record in records:
-                if isinstance(record, Problem):
-                    problems.report(path, record.line, record.reason)
-                else:
-                    counter.add(record.event)
-    if problems.count > PROBLEMS_SHOWN:
-        warn(f"{problems.count - PROBLEMS_SHOWN} more problems")
-    return opened
-
-
-def _records(path: str, input_format: str) -> Records:
-    if path == STDIN:
-        return read_stream(sys.stdin.buffer, input_format)
-    return read_log(Path(path), input_format)
+        for record in scan.records(path):
+            counter.add(record.event)
 
 
 def _write_tables(report: FieldReport) -> None:

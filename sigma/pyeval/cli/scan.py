@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
 
 import click
 from rich.console import Console
@@ -17,50 +14,34 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from sigma.pyeval import reports
 from sigma.pyeval.findings import Finding
-from sigma.pyeval.logs.formats import FORMATS
-from sigma.pyeval.logs.reading import AUTO
-from sigma.pyeval.logs.records import Problem
-from sigma.pyeval.output import json_line, printable
+from sigma.pyeval.output import printable
 from sigma.pyeval.parallel import scan_logs
 from sigma.pyeval.restrictiveness import LEVELS
 from sigma.pyeval.ruleset import Ruleset
 from sigma.pyeval.scanning import STDIN, Scan, log_files
 
-from .messages import fail, warn
-from .rule_options import EXIT_NOTHING_LOADED, EXIT_STRICT, load_ruleset, rule_options
+from .log_options import FILE, Problems, log_options, opened, parser_options
+from .messages import fail
+from .rule_options import EXIT_NOTHING_LOADED, load_ruleset, rule_options
 
 EXIT_FAIL_ON = 1
-PROBLEMS_SHOWN = 10
-_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("scan")
-@click.argument("logs", nargs=-1, required=True)
-@click.option(
-    "-r", "--rules", "rules", multiple=True, required=True, type=click.Path(path_type=Path),
-    help="Rule file or directory; repeatable.",
-)  # fmt: skip
-@click.option(
-    "--input-format", type=click.Choice([AUTO, *FORMATS, "evtx"]), default=AUTO, show_default=True,
-    help="The logs' format; told from their content unless given.",
-)  # fmt: skip
-@click.option(
-    "--input-option", "input_options", multiple=True, metavar="NAME=VALUE",
-    help="An option of the input format, as pattern=... of regex or log_format=... of access; repeatable.",
-)  # fmt: skip
+@log_options
 @click.option(
     "--format", "format_", type=click.Choice([*reports.FORMATS, "table"]), default="jsonl", show_default=True,
     help="How matches are written to standard output.",
 )  # fmt: skip
-@click.option("--report", type=_FILE, help="Write a page about all matches here, one HTML file that loads nothing.")
-@click.option("--navigator", type=_FILE, help="Write a layer for the ATT&CK Navigator here.")
+@click.option("--report", type=FILE, help="Write a page about all matches here, one HTML file that loads nothing.")
+@click.option("--navigator", type=FILE, help="Write a layer for the ATT&CK Navigator here.")
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Read and match in this many processes."
 )
 @click.option(
     "--route/--no-route", default=True, show_default=True, help="Hold against an event only rules for its log source."
 )
-@click.option("--problems", type=_FILE, help="Keep what cannot be read here, as JSON lines.")
+@click.option("--problems", type=FILE, help="Keep what cannot be read here, as JSON lines.")
 @click.option("--fail-on", type=click.Choice(LEVELS), help="Exit with 1 where a rule of this level or above matched.")
 @rule_options
 def command(
@@ -82,11 +63,11 @@ def command(
     strict: bool,
 ) -> None:
     """Hold rules against LOGS (files, directories; ``-`` is standard input) and print each match."""
-    options = _parser_options(input_options)
+    options = parser_options(input_options)
     ruleset = load_ruleset(rules, pipelines, placeholders, restrictiveness, strict, cache=cache)
     started = time.monotonic()
     with ExitStack() as files:
-        reporter = files.enter_context(_Problems(problems, strict))
+        reporter = files.enter_context(Problems(problems, strict))
         scan = Scan(ruleset, reporter.report, input_format, options, route=route)
         writers = _writers(format_, report, navigator, files)
         findings = _all_findings(scan, logs) if jobs == 1 else scan_logs(scan, log_files(logs), jobs)
@@ -107,61 +88,10 @@ def _writers(format_: str, report: Path | None, navigator: Path | None, files: E
     stdout = sys.stdout.buffer
     writers: list[reports.Writer] = [reports.TableWriter() if format_ == "table" else reports.FORMATS[format_](stdout)]
     if report is not None:
-        writers.append(reports.HtmlReport(files.enter_context(_opened(report))))
+        writers.append(reports.HtmlReport(files.enter_context(opened(report))))
     if navigator is not None:
-        writers.append(reports.NavigatorLayer(files.enter_context(_opened(navigator))))
+        writers.append(reports.NavigatorLayer(files.enter_context(opened(navigator))))
     return writers
-
-
-def _opened(path: Path) -> BinaryIO:
-    try:
-        return path.open("wb")
-    except OSError as error:
-        fail(f"{path}: cannot be written: {error.strerror}", EXIT_NOTHING_LOADED)
-
-
-def _parser_options(pairs: Iterable[str]) -> dict[str, str | bool]:
-    options: dict[str, str | bool] = {}
-    for pair in pairs:
-        name, separator, value = pair.partition("=")
-        if not separator:
-            fail(f"--input-option {pair!r}: write it as NAME=VALUE", EXIT_NOTHING_LOADED)
-        options[name] = {"true": True, "false": False}.get(value.lower(), value)
-    return options
-
-
-class _Problems:
-    """Shows the first problems of each log, counts the others, and keeps all of them in a file where one is given."""
-
-    def __init__(self, path: Path | None, strict: bool) -> None:
-        self._strict = strict
-        self._shown: Counter[str] = Counter()
-        self._file: BinaryIO | None = None
-        if path is not None:
-            self._file = _opened(path)
-
-    def report(self, path: str, problem: Problem) -> None:
-        """Take one problem; ends the program under ``--strict``."""
-        place = f"{path}:{problem.line}" if problem.line else path
-        if self._strict:
-            fail(f"{place}: {problem.reason}", EXIT_STRICT)
-        if self._file is not None:
-            self._file.write(json_line({"path": path, **problem._asdict()}) + b"\n")
-        self._shown[path] += 1
-        if self._shown[path] <= PROBLEMS_SHOWN:
-            warn(f"{place}: {problem.reason}")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._file is not None:
-            self._file.close()
-        for path, count in self._shown.items():
-            if count > PROBLEMS_SHOWN:
-                warn(f"{path}: {count - PROBLEMS_SHOWN} more problems; --problems FILE keeps them all")
 
 
 def _all_findings(scan: Scan, logs: Iterable[str]) -> Iterator[Finding]:

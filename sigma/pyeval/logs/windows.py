@@ -3,76 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
+from sigma.pyeval.routing import recognise
 from sigma.pyeval.rules import LogSource
 
-SYSMON_CATEGORIES: dict[int, str] = {
-    1: "process_creation",
-    2: "file_change",
-    3: "network_connection",
-    4: "sysmon_status",
-    5: "process_termination",
-    6: "driver_load",
-    7: "image_load",
-    8: "create_remote_thread",
-    9: "raw_access_thread",
-    10: "process_access",
-    11: "file_event",
-    15: "create_stream_hash",
-    16: "sysmon_status",
-    17: "pipe_created",
-    18: "pipe_created",
-    19: "wmi_event",
-    20: "wmi_event",
-    21: "wmi_event",
-    22: "dns_query",
-    23: "file_delete",
-    25: "process_tampering",
-    26: "file_delete",
-    27: "file_block_executable",
-    28: "file_block_shredding",
-    29: "file_executable_detected",
-    255: "sysmon_error",
-}
-"""Sysmon's EventID to Sigma's category. 12 to 14 (registry) have several categories each and are left out."""
-
-SERVICES_BY_CHANNEL: dict[str, str] = {
-    "application": "application",
-    "dns server": "dns-server",
-    "microsoft-windows-appxdeploymentserver/operational": "appxdeployment-server",
-    "microsoft-windows-applocker/exe and dll": "applocker",
-    "microsoft-windows-applocker/msi and script": "applocker",
-    "microsoft-windows-applocker/packaged app-deployment": "applocker",
-    "microsoft-windows-applocker/packaged app-execution": "applocker",
-    "microsoft-windows-bitlocker/bitlocker management": "bitlocker",
-    "microsoft-windows-bits-client/operational": "bits-client",
-    "microsoft-windows-codeintegrity/operational": "codeintegrity-operational",
-    "microsoft-windows-dns client events/operational": "dns-client",
-    "microsoft-windows-driverframeworks-usermode/operational": "driver-framework",
-    "microsoft-windows-ldap-client/debug": "ldap",
-    "microsoft-windows-ntlm/operational": "ntlm",
-    "microsoft-windows-powershell/operational": "powershell",
-    "microsoft-windows-printservice/admin": "printservice-admin",
-    "microsoft-windows-printservice/operational": "printservice-operational",
-    "microsoft-windows-smbclient/security": "smbclient-security",
-    "microsoft-windows-sysmon/operational": "sysmon",
-    "microsoft-windows-taskscheduler/operational": "taskscheduler",
-    "microsoft-windows-terminalservices-localsessionmanager/operational": ("terminalservices-localsessionmanager"),
-    "microsoft-windows-windows defender/operational": "windefend",
-    "microsoft-windows-windows firewall with advanced security/firewall": "firewall-as",
-    "microsoft-windows-wmi-activity/operational": "wmi",
-    "msexchange management": "msexchange-management",
-    "openssh/operational": "openssh",
-    "powershellcore/operational": "powershell",
-    "security": "security",
-    "system": "system",
-    "windows powershell": "powershell-classic",
-    "linux-sysmon/operational": "sysmon",
-}
-"""Channel (lower case) to the service that Sigma's log source taxonomy names for it."""
-
+_WINDOWS = LogSource(product="windows")
 _ATTRIBUTES, _TEXT = "#attributes", "#text"
 
 
@@ -104,23 +40,9 @@ def flatten_windows(record: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def windows_logsource(event: Mapping[str, Any]) -> LogSource:
-    """Return the log source of a flat event, from its Channel, Provider_Name and EventID."""
-    channel, provider = event.get("Channel"), event.get("Provider_Name")
-    linux = provider == "Linux-Sysmon" or channel == "Linux-Sysmon/Operational"
-    service = SERVICES_BY_CHANNEL.get(channel.lower()) if isinstance(channel, str) else None
-    if linux or provider == "Microsoft-Windows-Sysmon":
-        service = "sysmon"
-    category = SYSMON_CATEGORIES.get(_number(event.get("EventID"))) if service == "sysmon" else None
-    return _logsource(category, "linux" if linux else "windows", service)
-
-
-_logsource = lru_cache(maxsize=256)(LogSource)
-
-
-def _number(value: object) -> int:
-    if isinstance(value, int):
-        return value
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10 else -1
+    """Return the log source of a flat event, from its Channel, Provider_Name and EventID; see ``routing``."""
+    recognised = recognise(event)
+    return _WINDOWS if recognised.product is None else recognised
 
 
 def _add_system_child(flat: dict[str, Any], name: str, child: object) -> None:

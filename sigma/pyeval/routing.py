@@ -36,8 +36,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..events import plain_event
-from ..rules import LogSource
+from .events import plain_event
+from .rules import LogSource
 
 UNKNOWN = LogSource()
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 
 from sigma.pyeval import LogSource, Rule, Ruleset
-from sigma.pyeval.engine.routing import recognise
+from sigma.pyeval.routing import recognise
 
-from .strategies import events
+from .engine.strategies import events
 
 SYSMON = "Microsoft-Windows-Sysmon/Operational"
 CASES: list[tuple[dict[str, Any], LogSource]] = [
