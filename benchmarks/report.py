@@ -59,7 +59,8 @@ def write(folder: Path, machine: dict[str, str], found: Found, failed: dict[str,
         "All in CPU time of one process on one core, JSON decoding and the garbage collector included, unless it says otherwise. "
         "*first*: one pass with nothing learned yet. *warm*: the same events again. *unique*: a first pass over events in which "
         "every text is unique. Percentages: of merely decoding the same lines with orjson, which takes turns with each pass; "
-        "*times scan*: of evaluating rule by rule, on 100 events from all over the file.",
+        "*times scan*: of evaluating rule by rule, on 100 events from all over the file. The median of several runs counts; scan "
+        "and logs are run once.",
         "## Throughput\n\n" + lanes_table(found),
         "With the log source told from each event, matches of rules for other ones left out:\n\n"
         + lanes_table(found, " routed"),
