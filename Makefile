@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-system test-pysigma2 test-lowest lint types docs clean
+.PHONY: demo test test-system test-pysigma2 test-lowest lint types docs bench clean
 
 demo: $(VENV)/.installed  ## scan the example logs with the example rules
 	$(BIN)/sigma-pyeval scan -r examples/rules -p linux_eval --format table examples/logs
@@ -32,6 +32,9 @@ types: $(VENV)/.installed  ## check types
 docs: $(VENV)/.installed  ## write the generated parts of the documentation
 	$(BIN)/python docs/generate.py
 
+bench: $(VENV)/.installed $(VENV)-bench/.installed  ## measure speed and memory; OPTIONS=--quick to try it out
+	$(BIN)/python -m benchmarks --peers $(VENV)-bench/bin/python $(OPTIONS)
+
 clean:
 	rm -rf $(VENV) $(VENV)-* build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
@@ -48,6 +51,12 @@ $(VENV)-pysigma2/.installed: pyproject.toml
 $(VENV)-lowest/.installed: pyproject.toml
 	$(call new-venv,$(VENV)-lowest)
 	$(VENV)-lowest/bin/$(PIP) -e '.[dev]' $$(sed -n '/^dependencies/,/^]/s/^ *"\([A-Za-z-]*\)>=\([0-9.]*\).*/\1==\2/p' pyproject.toml)
+	touch $@
+
+# The programs compared with, each by itself: one that cannot be installed leaves the others.
+$(VENV)-bench/.installed: benchmarks/peers.txt
+	$(call new-venv,$(VENV)-bench)
+	while read -r peer; do $(VENV)-bench/bin/$(PIP) "$$peer" || echo "$$peer: not installed"; done < $<
 	touch $@
 
 define new-venv

@@ -9,6 +9,7 @@ import click
 from sigma.pyeval.version import __version__
 
 _COMMANDS = {
+    "bench": "Measure how many events a second rules judge.",
     "compile": "Write rules as Python: expressions, functions, a module, or JSON.",
     "fields": "Show which fields rules ask for that logs don't have, and the reverse.",
     "scan": "Hold rules against log files and print what matches.",
