@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+from functools import lru_cache
 from typing import Any
 
 LARGE_FILE_BYTES = 20_000
@@ -47,6 +48,7 @@ def parse_documents(text: str | bytes) -> list[dict[str, Any]]:
     return documents
 
 
+@lru_cache(maxsize=1)
 def regex_policy() -> dict[str, Any]:
     """Return the argument that lets pySigma's parser read regular expressions as Python's, which this product runs.
 

@@ -175,7 +175,7 @@ def _placeholder_pipeline(placeholders: Placeholders) -> ProcessingPipeline:
 
 def _rule_files(paths: Iterable[str | Path], loader: _Loader) -> Iterator[Path]:
     """Yield each file once, those of a directory in order of their paths; report what is not there."""
-    seen: set[Path] = set()
+    seen: set[tuple[int, int]] = set()
     for given in map(Path, paths):
         if given.is_dir():
             files = sorted(file for file in given.rglob("*") if file.suffix in RULE_SUFFIXES and file.is_file())
@@ -188,8 +188,9 @@ def _rule_files(paths: Iterable[str | Path], loader: _Loader) -> Iterator[Path]:
             loader.report(RuleError("no such file or directory", "check the path", path=str(given)))
             continue
         for file in files:
-            if file.resolve() not in seen:
-                seen.add(file.resolve())
+            status = file.stat()
+            if (status.st_dev, status.st_ino) not in seen:
+                seen.add((status.st_dev, status.st_ino))
                 yield file
 
 

@@ -1,7 +1,7 @@
 """Conditions: checked against the rule's search identifiers and written so that every pySigma reads them alike.
 
-pySigma 1.5.1 drops a selector that fits nothing, and reads the identifier ``notes`` as ``not es``. Here selectors are spelt
-out, and identifiers that pySigma's grammar cannot read by name are renamed.
+pySigma 1.5.1 drops a selector that fits nothing, and reads the identifier ``notes`` as ``not es``. Here such selectors are
+refused, identifiers that pySigma's grammar cannot read by name are renamed, and selectors of such are spelt out.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from .errors import Unsupported
 
 _TOKEN = re.compile(r"[()]|[^\s()]+")
 _READABLE = re.compile(r"(?!not)[A-Za-z0-9_-]+")
+_PATTERN = re.compile(r"[A-Za-z0-9*_]+")
 _OPERATORS = frozenset({"and", "or", "not"})
 _RESERVED = _OPERATORS | {"1", "any", "all", "of", "them"}
 _QUANTIFIERS = {"1": "or", "any": "or", "all": "and"}
 
 
 def rewrite_condition(condition: str, identifiers: Collection[str]) -> tuple[str, dict[str, str]]:
-    """Return *condition* with selectors spelt out, and the renamed identifiers: old name to new.
+    """Return *condition* as every pySigma reads it alike, and the renamed identifiers: old name to new.
 
     Raises:
         Unsupported: An identifier or selector names nothing that the rule defines.
@@ -54,7 +55,12 @@ def _selector(
         raise Unsupported(
             f"condition {condition!r}: {quantifier!r} is no quantifier", "write '1 of', 'any of' or 'all of'"
         )
-    names = [renamed.get(name, name) for name in _selected(pattern, identifiers)]
+    selected = list(_selected(pattern, identifiers))
+    if selected and _PATTERN.fullmatch(pattern) and not renamed.keys() & set(selected):
+        return (
+            f"{quantifier} of {pattern}"  # as written: pySigma reads it alike, and knows most such conditions already
+        )
+    names = [renamed.get(name, name) for name in selected]
     if not names:
         finding = f"condition {condition!r}: '{quantifier} of {pattern}' selects nothing"
         raise Unsupported(finding, f"the rule defines {_listed(identifiers)}")
