@@ -32,6 +32,18 @@ thorough = settings(max_examples={"ci": 2_000, "long": 50_000}.get(PROFILE, 300)
 """For the one property on which all else rests."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep rules in a temporary place, never in the user's own; programs that tests start inherit it.
+
+    The processes of a parallel run share it, so that each large set of rules is converted once a run.
+    """
+    base = tmp_path_factory.getbasetemp()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data, which is no part of the project; tests that need it are skipped without it."""
