@@ -121,10 +121,13 @@ def _write(folder: Path, key: str, data: bytes) -> None:
 
 
 def _make_room(folder: Path) -> None:
-    kept = sorted(
-        (path for path in folder.iterdir() if path.is_file()), key=lambda path: path.stat().st_mtime, reverse=True
-    )
-    for path in kept[KEPT_FILES:]:
+    kept: list[tuple[float, Path]] = []
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # what another process was writing has meanwhile its name
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode):
+                kept.append((status.st_mtime, path))
+    for _, path in sorted(kept, reverse=True)[KEPT_FILES:]:
         path.unlink(missing_ok=True)
 
 
