@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import Phase, example, given, note, settings
 
 from sigma.pyeval import compile_expression, parse_rules
@@ -52,6 +53,7 @@ def case(detection: str, *events: dict[str, Any]) -> Case:
     return Case(rule_yaml(detection), events)
 
 
+@pytest.mark.no_cover
 @thorough
 @given(case=cases())
 # What the property has once found.

@@ -11,10 +11,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from sigma.collection import SigmaCollection
 
 from sigma.backends.pyeval import PyEvalBackend
@@ -26,6 +28,8 @@ from .reference import Reference
 
 FOLDERS = ("rules", "rules-compliance", "rules-emerging-threats", "rules-placeholder", "rules-threat-hunting")
 Figure = Callable[[str], None]
+pytestmark = pytest.mark.no_cover
+"""What thousands of rules and events run through, other tests cover; tracing it would take most of the suite's time."""
 
 
 def written_placeholders(path: str | Path) -> set[str]:
@@ -99,8 +103,12 @@ def test_all_rules_convert_with_placeholder_values(corpus: Ruleset) -> None:
     assert all("4711" in rule.expression for rule in ruleset.rules)
 
 
-def test_sigma_convert_gives_the_same_expressions(corpus: Ruleset, sigmahq: Path, figure: Figure) -> None:
+def test_sigma_convert_gives_the_same_expressions(
+    corpus: Ruleset, sigmahq: Path, figure: Figure, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """``sigma convert -f json`` and ``load_rules`` are two ways to one expression."""
+    # The same safe loader in C: the one in Python would take most of the time.
+    monkeypatch.setattr(yaml, "safe_load_all", partial(yaml.load_all, Loader=yaml.CSafeLoader))
     collection = SigmaCollection.load_ruleset([sigmahq / folder for folder in FOLDERS])
     backend = PyEvalBackend(collect_errors=True)
     records = backend.convert(collection, "json")
