@@ -23,10 +23,10 @@ from sigma.backends.pyeval import PyEvalBackend
 from sigma.pyeval import Ruleset, load_rules
 from sigma.pyeval.codegen import emit_standalone
 
-from .conftest import json_lines
+from .conftest import Exercises, json_lines
 from .reference import Reference
+from .support import SIGMAHQ_FOLDERS as FOLDERS
 
-FOLDERS = ("rules", "rules-compliance", "rules-emerging-threats", "rules-placeholder", "rules-threat-hunting")
 Figure = Callable[[str], None]
 pytestmark = pytest.mark.no_cover
 """What thousands of rules and events run through, other tests cover; tracing it would take most of the suite's time."""
@@ -121,7 +121,7 @@ def test_sigma_convert_gives_the_same_expressions(
 # -- what the rules find -----------------------------------------------------------------------------------------------
 
 
-def test_regression_data(shared: Path, by_path: dict[str, Any], figure: Figure) -> None:
+def test_regression_data(shared: Path, by_path: dict[str, Any], figure: Figure, exercises: Exercises) -> None:
     """SigmaHQ's own regression tests: each rule against the recorded events it was written for."""
     rows = list(json_lines(shared / "regression" / "regression.jsonl"))
     judged = fired = 0
@@ -133,6 +133,7 @@ def test_regression_data(shared: Path, by_path: dict[str, Any], figure: Figure) 
                 verdict = bool(matches(ruleset, event))
                 assert verdict == wanted, f"{row['rule_path']}: {verdict} for {json.dumps(event)}"
                 assert reference.matches(event) == wanted, row["rule_path"]
+                exercises(row["rule"])
                 judged += 1
                 fired += wanted
     figure(f"regression: {judged} events of {len(rows)} rules judged as expected, {fired} of them match")
