@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-system test-pysigma2 test-lowest lint types docs bench clean
+.PHONY: demo test test-system test-pysigma2 test-lowest support lint types docs bench clean
 
 demo: $(VENV)/.installed  ## scan the example logs with the example rules
 	$(BIN)/sigma-pyeval scan -r examples/rules -p linux_eval --format table examples/logs
@@ -21,6 +21,9 @@ test-pysigma2: $(VENV)-pysigma2/.installed  ## run the tests of rules and their 
 
 test-lowest: $(VENV)-lowest/.installed  ## run the suite with the oldest versions that pyproject.toml admits
 	$(VENV)-lowest/bin/python -m pytest -n 2 --dist loadfile
+
+support: $(VENV)/.installed  ## write docs/support.md from a run of the test suite
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -n 2 --dist loadfile --support docs/support.md
 
 lint: $(VENV)/.installed  ## check style
 	$(BIN)/ruff format --check .

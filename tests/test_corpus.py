@@ -11,21 +11,25 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from sigma.collection import SigmaCollection
 
 from sigma.backends.pyeval import PyEvalBackend
 from sigma.pyeval import Ruleset, load_rules
 from sigma.pyeval.codegen import emit_standalone
 
-from .conftest import json_lines
+from .conftest import Exercises, json_lines
 from .reference import Reference
+from .support import SIGMAHQ_FOLDERS as FOLDERS
 
-FOLDERS = ("rules", "rules-compliance", "rules-emerging-threats", "rules-placeholder", "rules-threat-hunting")
 Figure = Callable[[str], None]
+pytestmark = pytest.mark.no_cover
+"""What thousands of rules and events run through, other tests cover; tracing it would take most of the suite's time."""
 
 
 def written_placeholders(path: str | Path) -> set[str]:
@@ -99,8 +103,12 @@ def test_all_rules_convert_with_placeholder_values(corpus: Ruleset) -> None:
     assert all("4711" in rule.expression for rule in ruleset.rules)
 
 
-def test_sigma_convert_gives_the_same_expressions(corpus: Ruleset, sigmahq: Path, figure: Figure) -> None:
+def test_sigma_convert_gives_the_same_expressions(
+    corpus: Ruleset, sigmahq: Path, figure: Figure, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """``sigma convert -f json`` and ``load_rules`` are two ways to one expression."""
+    # The same safe loader in C: the one in Python would take most of the time.
+    monkeypatch.setattr(yaml, "safe_load_all", partial(yaml.load_all, Loader=yaml.CSafeLoader))
     collection = SigmaCollection.load_ruleset([sigmahq / folder for folder in FOLDERS])
     backend = PyEvalBackend(collect_errors=True)
     records = backend.convert(collection, "json")
@@ -113,7 +121,7 @@ def test_sigma_convert_gives_the_same_expressions(corpus: Ruleset, sigmahq: Path
 # -- what the rules find -----------------------------------------------------------------------------------------------
 
 
-def test_regression_data(shared: Path, by_path: dict[str, Any], figure: Figure) -> None:
+def test_regression_data(shared: Path, by_path: dict[str, Any], figure: Figure, exercises: Exercises) -> None:
     """SigmaHQ's own regression tests: each rule against the recorded events it was written for."""
     rows = list(json_lines(shared / "regression" / "regression.jsonl"))
     judged = fired = 0
@@ -125,6 +133,7 @@ def test_regression_data(shared: Path, by_path: dict[str, Any], figure: Figure) 
                 verdict = bool(matches(ruleset, event))
                 assert verdict == wanted, f"{row['rule_path']}: {verdict} for {json.dumps(event)}"
                 assert reference.matches(event) == wanted, row["rule_path"]
+                exercises(row["rule"])
                 judged += 1
                 fired += wanted
     figure(f"regression: {judged} events of {len(rows)} rules judged as expected, {fired} of them match")

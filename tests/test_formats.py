@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from sigma.collection import SigmaCollection
+from sigma.exceptions import SigmaError
 
 from sigma.backends.pyeval import PyEvalBackend
 from sigma.pyeval import parse_rules
@@ -179,6 +181,7 @@ def test_json_carries_the_scope() -> None:
 PROGRAM = """
 import sys
 from sigma.collection import SigmaCollection
+from sigma.exceptions import SigmaError
 from sigma.backends.pyeval import PyEvalBackend
 for output_format in PyEvalBackend.formats:
     print(PyEvalBackend().convert(SigmaCollection.from_yaml(sys.argv[1]), output_format))
@@ -212,3 +215,56 @@ def test_emitting_twice_gives_the_same_text() -> None:
     rules = parse_rules(TEXT).rules
     assert emit_standalone(rules) == convert("module")
     assert emit_linked(rules) == convert("linked")
+
+
+LINES = """\
+{"MESSAGE": "Segfault at 0"}
+
+{"Image": "/bin/curl"}
+nonsense
+[1]
+{"Image": "/bin/curl", "CommandLine": "curl http://x -o y"}
+"""
+
+
+@pytest.mark.parametrize("emit", [emit_standalone, emit_linked])
+def test_a_module_reads_json_lines(
+    emit: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each match is a line on stdout; what is no event is named on stderr, and the exit code tells."""
+    program = compile(emit(parse_rules(TEXT).rules), "detections.py", "exec")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(LINES.encode())))
+    with pytest.raises(SystemExit, match=r"^1$"):
+        exec(program, {"__name__": "__main__"})
+    output, messages = capsys.readouterr()
+    found = [json.loads(line) for line in output.splitlines()]
+    assert [(match["rule"]["title"], match["source"]["line"]) for match in found] == [("Crash", 1), ("Download", 6)]
+    assert found[0]["event"] == {"MESSAGE": "Segfault at 0"}
+    first, second = messages.splitlines()
+    assert first.startswith("line 4: not JSON: ")
+    assert second == "line 5: not an object: list"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"a": 1}\n')))
+    with pytest.raises(SystemExit, match=r"^0$"):
+        exec(program, {"__name__": "__main__"})
+    assert capsys.readouterr() == ("", "")
+
+
+CORRELATION = """
+title: Many
+correlation: {type: event_count, rules: [base], group-by: [Image], timespan: 5m, condition: {gte: 10}}
+"""
+
+
+def test_a_correlation_rule_is_refused_and_its_members_load() -> None:
+    """Raised, collected by the backend, and collected by the loader: the same words."""
+    text = rule_yaml("sel: {A: x}\ncondition: sel", extra="name: base\n") + "---" + CORRELATION
+    with pytest.raises(SigmaError, match="correlation rules are not supported yet"):
+        PyEvalBackend().convert(SigmaCollection.from_yaml(text))
+    backend = PyEvalBackend(collect_errors=True)
+    backend.convert(SigmaCollection.from_yaml(text))
+    assert [str(error) for _, error in backend.errors if "correlation rules are not supported yet" in str(error)]
+    ruleset = parse_rules(text, on_error="collect")
+    assert [rule.title for rule in ruleset.rules] == ["Test"]
+    [error] = ruleset.errors
+    assert (error.title, error.reason) == ("Many", "correlation rules are not supported yet")
+    assert error.remedy == "convert its member rules alone"

@@ -15,7 +15,7 @@ import yaml
 
 from sigma.pyeval import RuleLoadError, parse_rules
 
-from .conftest import json_lines
+from .conftest import Exercises, json_lines
 from .reference import Reference
 
 MATCH, NO_MATCH, REFUSED, ACCEPTED = "match", "no match", "refused", "accepted"
@@ -94,12 +94,14 @@ def verdict(vector: dict[str, Any]) -> str:
     return MATCH if found else NO_MATCH
 
 
-def test_clean_vectors_hold(vectors: list[dict[str, Any]], figure: Callable[[str], None]) -> None:
+def test_clean_vectors_hold(vectors: list[dict[str, Any]], figure: Callable[[str], None], exercises: Exercises) -> None:
     clean = [vector for vector in vectors if is_clean(vector)]
     wrong = [vector["id"] for vector in clean if verdict(vector) != (MATCH if vector["match"] else NO_MATCH)]
     figure(f"vectors: {len(clean) - len(wrong)} of {len(clean)} clean ones hold, {len(VERDICTS)} others are decided")
     assert not wrong
     assert len(clean) == 397
+    for vector in clean:
+        exercises(rule_text(vector))
 
 
 def test_every_other_vector_is_decided(vectors: list[dict[str, Any]]) -> None:

@@ -28,10 +28,15 @@ _DIGEST_BYTES = 32
 _ERROR_FIELDS = ("reason", "remedy", "title", "id", "path")
 
 
-def cache_directory() -> Path:
-    """Return where plans are kept: ``sigma-pyeval`` below ``$XDG_CACHE_HOME``, by default ``~/.cache``."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path("~/.cache").expanduser()) / "sigma-pyeval"
+def cache_directory() -> Path | None:
+    """Return where plans are kept: ``sigma-pyeval`` below ``$XDG_CACHE_HOME``, by default ``~/.cache``.
+
+    A relative ``$XDG_CACHE_HOME`` does not count (XDG Base Directory Specification); ``None`` for a user without a home.
+    """
+    for base in (os.environ.get("XDG_CACHE_HOME", ""), os.path.expanduser("~/.cache")):
+        if os.path.isabs(base):
+            return Path(base) / "sigma-pyeval"
+    return None
 
 
 def cache_key(parts: Iterable[bytes]) -> str:
@@ -57,18 +62,13 @@ def _installation() -> Iterable[bytes]:
 
 def read_ruleset(key: str, directory: Path | None = None) -> Ruleset | None:
     """Return the rule set kept under *key*, or ``None`` where there is none that can be trusted and read."""
-    folder = cache_directory() if directory is None else directory
-    if not _is_private(folder):
+    folder = directory or cache_directory()
+    if folder is None or not _is_private(folder):
         return None
     try:
-        file = os.open(folder / key, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        data = _read(folder / key)
     except OSError:
         return None
-    with open(file, "rb") as stream:
-        status = os.fstat(file)
-        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
-            return None
-        data = stream.read()
     try:
         ruleset = _decoded(data)
     except (PlanError, ValueError, EOFError, TypeError):
@@ -80,8 +80,8 @@ def read_ruleset(key: str, directory: Path | None = None) -> Ruleset | None:
 
 def write_ruleset(key: str, ruleset: Ruleset, directory: Path | None = None) -> bool:
     """Keep *ruleset* under *key*; return whether it was kept (not where the place is not private, or full)."""
-    folder = cache_directory() if directory is None else directory
-    if len(ruleset.rules) < FEWEST_RULES:
+    folder = directory or cache_directory()
+    if folder is None or len(ruleset.rules) < FEWEST_RULES:
         return False
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -92,6 +92,20 @@ def write_ruleset(key: str, ruleset: Ruleset, directory: Path | None = None) -> 
     except OSError:
         return False
     return True
+
+
+def _read(path: Path) -> bytes:
+    """Return what the file holds; empty where it is none of this user's own, or others may write it."""
+    # Without O_NONBLOCK, opening a pipe would wait for a writer.
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            return b""
+        with open(file, "rb", closefd=False) as stream:
+            return stream.read()
+    finally:
+        os.close(file)
 
 
 def _write(folder: Path, key: str, data: bytes) -> None:
@@ -107,10 +121,13 @@ def _write(folder: Path, key: str, data: bytes) -> None:
 
 
 def _make_room(folder: Path) -> None:
-    kept = sorted(
-        (path for path in folder.iterdir() if path.is_file()), key=lambda path: path.stat().st_mtime, reverse=True
-    )
-    for path in kept[KEPT_FILES:]:
+    kept: list[tuple[float, Path]] = []
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # what another process was writing has meanwhile its name
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode):
+                kept.append((status.st_mtime, path))
+    for _, path in sorted(kept, reverse=True)[KEPT_FILES:]:
         path.unlink(missing_ok=True)
 
 

@@ -11,7 +11,7 @@ from sigma.collection import SigmaCollection
 from sigma.backends.pyeval import PyEvalBackend
 from sigma.pyeval import compile_expression, parse_rules
 
-from ..conftest import rule_yaml
+from ..conftest import Exercises, rule_yaml
 
 
 @dataclass
@@ -107,6 +107,7 @@ ITEMS = [
     case(r"A|re: '^\d+$'", r"regex(event, 'A', '^\\d+$')", [{"A": "12"}, {"A": 12}], [{"A": "x1"}, {}]),
     case("A|re|i|s: 'a.c'", "regex(event, 'A', 'a.c', 'is')", [{"A": "xA\nCx"}], [{"A": "ac"}]),
     case("A|re|m: '^b'", "regex(event, 'A', '^b', 'm')", [{"A": "a\nb"}], [{"A": "ab"}]),
+    case("A|re|ignorecase|multiline|dotall: '^b.c'", "regex(event, 'A', '^b.c', 'ims')", [{"A": "a\nB\nC"}], [{"A": "abxc"}]),
     case("A|re: [a, b]", "regex(event, 'A', 'a') or regex(event, 'A', 'b')", [{"A": "b"}], [{"A": "B"}]),
     # cidr, comparisons
     case("A|cidr: 10.0.0.0/8", "cidr(event, 'A', '10.0.0.0/8')", [{"A": "10.1.2.3"}], [{"A": "11.0.0.1"}, {"A": "10.1"}, {"A": 1}]),
@@ -138,6 +139,13 @@ ITEMS = [
         [{"A": "2024-01-02 17:59:59"}],
     ),
     case("A|week: 1", "time_part(event, 'A', 'week', '==', 1)", [{"A": "2024-12-30"}], [{"A": "2024-12-29"}]),
+    case("A|minute: 30", "time_part(event, 'A', 'minute', '==', 30)", [{"A": "2024-01-02 03:30"}], [{"A": "2024-01-02 03:31"}]),
+    case("A|day: 29", "time_part(event, 'A', 'day', '==', 29)", [{"A": "2024-02-29"}], [{"A": "2024-02-28"}]),
+    case("A|month: 2", "time_part(event, 'A', 'month', '==', 2)", [{"A": "2024-02-29"}], [{"A": "2024-03-02"}, {"A": 2}]),
+    case("A|year: 2024", "time_part(event, 'A', 'year', '==', 2024)", [{"A": "2024-02-29"}], [{"A": 2024}, {"A": "2023-12-31"}]),
+    case("A|hour|lt: 6", "time_part(event, 'A', 'hour', '<', 6)", [{"A": "2024-01-02 05:59"}], [{"A": "2024-01-02 06:00"}, {}]),
+    case("A|hour|lte: 6", "time_part(event, 'A', 'hour', '<=', 6)", [{"A": "2024-01-02 06:59"}], [{"A": "2024-01-02 07:00"}]),
+    case("A|hour|gt: 18", "time_part(event, 'A', 'hour', '>', 18)", [{"A": "2024-01-02 19:00"}], [{"A": "2024-01-02 18:59"}]),
     # field names
     case("'it''s a.b': x", '''equals(event, "it's a.b", 'x')''', [{"it's a": {"b": "x"}}, {"it's a.b": "X"}], [{"it's a": "x"}]),
 ]  # fmt: skip
@@ -157,7 +165,17 @@ KEYWORDS = [
     case(
         "'|base64offset|contains': foo", "keyword_any(event, ('Zm9v', 'Zvb', 'mb2'))", [{"m": "xZm9vx"}], [{"m": "foo"}]
     ),
-]
+    case("'|base64': foobar", "keyword(event, 'Zm9vYmFy')", [{"m": "xZm9vYmFyx"}], [{"m": "foobar"}]),
+    case("'|wide': Hi", r"keyword(event, 'H\x00i\x00')", [{"m": "h\0i\0"}], [{"m": "hi"}]),
+    case(
+        "'|windash': ' -x'",
+        r"keyword_any(event, (' -x', ' /x', ' \u2013x', ' \u2014x', ' \u2015x'))",
+        [{"m": "a /x"}],
+        [{"m": "a x"}],
+    ),
+    case("'|neq': [evil, bad]", "not keyword_any(event, ('evil', 'bad'))", [{"m": "good"}, {}], [{"m": "too bad"}]),
+    Case("sel: [{A: x}, evil]\ncondition: sel", "equals(event, 'A', 'x') or keyword(event, 'evil')", [{"A": "x"}, {"m": "evil"}], [{"A": "y"}]),
+]  # fmt: skip
 
 CONDITIONS = [
     Case("a: {A: x}\nb: {B: y}\ncondition: a and b", "equals(event, 'A', 'x') and equals(event, 'B', 'y')", [{"A": "x", "B": "y"}], [{"A": "x"}]),
@@ -186,6 +204,9 @@ CONDITIONS = [
     Case("s_1: {A: x}\ns_2: {B: y}\no: {C: z}\ncondition: 1 of s_*", "equals(event, 'A', 'x') or equals(event, 'B', 'y')", [{"B": "y"}], [{"C": "z"}]),
     Case("s_1: {A: x}\ns_2: {B: y}\ncondition: all of s_*", "equals(event, 'A', 'x') and equals(event, 'B', 'y')", [{"A": "x", "B": "y"}], [{"B": "y"}]),
     Case("a: {A: x}\n_b: {B: y}\ncondition: any of them", "equals(event, 'A', 'x')", [{"A": "x"}], [{"B": "y"}]),
+    Case("s_1: {A: x}\ns_2: {B: y}\no: {C: z}\ncondition: any of s_*", "equals(event, 'A', 'x') or equals(event, 'B', 'y')", [{"A": "x"}], [{"C": "z"}]),
+    Case("a: {A: x}\nb: {B: y}\n_c: {C: z}\ncondition: 1 of them", "equals(event, 'A', 'x') or equals(event, 'B', 'y')", [{"B": "y"}], [{"C": "z"}]),
+    Case("a: {A: x}\nb: {B: y}\n_c: {C: z}\ncondition: all of them", "equals(event, 'A', 'x') and equals(event, 'B', 'y')", [{"A": "x", "B": "y"}], [{"A": "x"}]),
     Case("note: {A: 1}\nnot_b: {B: 1}\ncondition: note and not not_b", "equals(event, 'A', 1) and not equals(event, 'B', 1)", [{"A": 1}], [{"A": 1, "B": 1}]),
     Case("sel:\n  - {A: x, B: y}\n  - {C: z}\ncondition: sel", "equals(event, 'A', 'x') and equals(event, 'B', 'y') or equals(event, 'C', 'z')", [{"C": "z"}], [{"A": "x"}]),
     Case("a: {A: x}\nb: {B: y}\ncondition: [a, b]", "equals(event, 'A', 'x') or equals(event, 'B', 'y')", [{"A": "x"}, {"B": "y"}], [{}]),
@@ -193,13 +214,83 @@ CONDITIONS = [
 
 
 @pytest.mark.parametrize("row", [*ITEMS, *KEYWORDS, *CONDITIONS], ids=lambda row: row.detection.replace("\n", " ")[:70])
-def test_detection_becomes_expression(row: Case) -> None:
+def test_detection_becomes_expression(row: Case, exercises: Exercises) -> None:
     """A detection gives exactly this expression; it holds for these events and for none of those."""
-    rules = SigmaCollection.from_yaml(rule_yaml(row.detection))
-    assert PyEvalBackend().convert(rules) == [row.expression]
+    text = rule_yaml(row.detection)
+    assert PyEvalBackend().convert(SigmaCollection.from_yaml(text)) == [row.expression]
     predicate = compile_expression(row.expression)
     assert [event for event in row.match if not predicate(event)] == []
     assert [event for event in row.no_match if predicate(event)] == []
+    exercises(text)
+
+
+@dataclass
+class File:
+    """One row: the text of a rule file, the expressions of its rules, events that match some rule, events that don't."""
+
+    text: str
+    expressions: list[str]
+    match: list[dict[str, Any]]
+    no_match: list[dict[str, Any]]
+
+
+GLOBAL = "action: global\ntitle: All\nlogsource: {category: test}\n---\ndetection: {sel: {A: x}, condition: sel}\n"
+FILTER = "title: F\nlogsource: {category: test}\nfilter: {rules: any, known: {Host: build}, condition: not known}\n"
+PLACEHOLDERS: dict[str, str | list[str | int]] = {"admins": ["root", "adm*"], "port": [22]}
+FILES = {
+    "several documents": File(
+        "---\n".join(rule_yaml(f"sel: {{A: {value}}}\ncondition: sel") for value in "xy"),
+        ["equals(event, 'A', 'x')", "equals(event, 'A', 'y')"],
+        [{"A": "x"}, {"A": "y"}],
+        [{"A": "z"}],
+    ),
+    "global": File(
+        GLOBAL + "---\ndetection: {sel: {A: y}, condition: sel}\n",
+        ["equals(event, 'A', 'x')", "equals(event, 'A', 'y')"],
+        [{"A": "x"}, {"A": "y"}],
+        [{}],
+    ),
+    "repeat": File(
+        GLOBAL + "---\naction: repeat\ndetection: {sel: {B: y}}\n",
+        ["equals(event, 'A', 'x')", "equals(event, 'A', 'x') and equals(event, 'B', 'y')"],
+        [{"A": "x"}],
+        [{"B": "y"}],
+    ),
+    "reset": File(
+        GLOBAL + "---\naction: reset\n---\n" + rule_yaml("other: {A: y}\ncondition: other"),
+        ["equals(event, 'A', 'x')", "equals(event, 'A', 'y')"],
+        [{"A": "x"}, {"A": "y"}],
+        [{}],
+    ),
+    "filter": File(
+        rule_yaml("sel: {A: x}\ncondition: sel") + "---\n" + FILTER,
+        ["equals(event, 'A', 'x') and not equals(event, 'Host', 'build')"],
+        [{"A": "x"}, {"A": "x", "Host": "other"}],
+        [{"A": "x", "Host": "BUILD"}, {}],
+    ),
+    "placeholders": File(
+        rule_yaml("sel: {A|expand: '%admins%', B|contains|expand: 'p%port%'}\ncondition: sel"),
+        ["(equals(event, 'A', 'root') or startswith(event, 'A', 'adm')) and contains(event, 'B', 'p22')"],
+        [{"A": "ROOT", "B": "xp22"}, {"A": "admin", "B": "p22"}],
+        [{"A": "%admins%", "B": "p22"}, {"A": "root", "B": "p%port%"}],
+    ),
+    "placeholders in keywords": File(
+        rule_yaml("sel: {'|expand': 'by %admins%'}\ncondition: sel"),
+        ["keyword_any(event, ('by root', 'by adm'))"],
+        [{"m": "done by Root"}, {"m": "by admin"}],
+        [{"m": "by me"}],
+    ),
+}
+
+
+@pytest.mark.parametrize("row", FILES.values(), ids=FILES)
+def test_file_becomes_rules(row: File, exercises: Exercises) -> None:
+    """A file gives exactly these rules; one of them matches each of these events, and none any of those."""
+    ruleset = parse_rules(row.text, placeholders=PLACEHOLDERS)
+    assert [rule.expression for rule in ruleset.rules] == row.expressions
+    assert [event for event in row.match if not ruleset.match(event)] == []
+    assert [event for event in row.no_match if ruleset.match(event)] == []
+    exercises(row.text)
 
 
 @pytest.mark.parametrize(

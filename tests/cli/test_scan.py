@@ -101,6 +101,34 @@ def test_what_cannot_be_loaded_is_named(rule: Path, log: Path, tmp_path: Path) -
     assert run("scan", log).exit_code == 2
 
 
+def test_problems_are_shown_in_part_and_kept_in_full(rule: Path, tmp_path: Path) -> None:
+    """Ten of each log on stderr; all of them, with their excerpts, in the file."""
+    path = tmp_path / "bad.jsonl"
+    path.write_text('{"CommandLine": "curl"}\n' + "nonsense\n" * 13)
+    kept = tmp_path / "problems.jsonl"
+    result = run("scan", "-r", rule, "--input-format", "jsonl", "--problems", kept, path)
+    assert result.exit_code == 0
+    assert result.stderr.count("not JSON") == 10
+    assert f"warning: {path}: 3 more problems; --problems FILE keeps them all" in result.stderr
+    rows = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert [row["line"] for row in rows] == list(range(2, 15))
+    assert {(row["path"], row["excerpt"]) for row in rows} == {(str(path), "nonsense")}
+    unwritable = run("scan", "-r", rule, "--problems", tmp_path / "no" / "file", path)
+    assert unwritable.exit_code == 2
+    assert "cannot be written: No such file or directory" in unwritable.stderr
+
+
+def test_input_options_reach_the_parser(rule: Path, tmp_path: Path) -> None:
+    """NAME=VALUE; true and false are no text; anything else is one line and exit code 2."""
+    path = tmp_path / "own.log"
+    path.write_text("at 5: curl x\n")
+    pattern = "pattern=at (?P<time>[^:]*): (?P<CommandLine>.*)"
+    assert "1 matches" in run("scan", "-r", rule, "--input-format", "regex", "--input-option", pattern, path).stderr
+    path.write_text('[{"CommandLine": "curl"}]\n')
+    for option, code in (("nonsense", 2), ("no_such=true", 2)):
+        assert run("scan", "-r", rule, "--input-format", "jsonl", "--input-option", option, path).exit_code == code
+
+
 def test_the_table_is_for_people_and_safe_to_look_at(rule: Path, tmp_path: Path) -> None:
     """Terminal escapes and markup in an event come out as text."""
     path = tmp_path / "evil.jsonl"

@@ -186,3 +186,20 @@ def test_no_line_breaks_the_json_parser(lines: list[bytes]) -> None:
 @given(damaged(b"__CURSOR=s=1", b"MESSAGE", b"\x03\0\0\0\0\0\0\0abc", b"", b"MESSAGE=sudo"))
 def test_no_line_breaks_the_export_parser(lines: list[bytes]) -> None:
     check_invariants(JournalExportParser(), lines)
+
+
+SYSMON = (
+    '<Event><System><Provider Name="Linux-Sysmon"/><EventID>1</EventID></System>'
+    '<EventData><Data Name="Image">/bin/id</Data></EventData></Event>'
+)
+
+
+def test_a_sysmon_event_in_the_journal_is_one() -> None:
+    """Where its XML cannot be read, the entry remains, beside a problem."""
+    entry = {"SYSLOG_IDENTIFIER": "sysmon", "MESSAGE": SYSMON}
+    [event] = events(feed_all(JournaldParser(), orjson.dumps(entry)))
+    assert (event["Image"], "MESSAGE" in event) == ("/bin/id", False)
+    entry["MESSAGE"] = SYSMON.replace("</Event>", "")
+    found = feed_all(JournaldParser(), orjson.dumps(entry))
+    assert [item.event["SYSLOG_IDENTIFIER"] for item in found if isinstance(item, Record)] == ["sysmon"]
+    assert len(problems(found)) == 1

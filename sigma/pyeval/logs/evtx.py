@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ class EvtxUnavailableError(ImportError):
     """The optional package is not installed."""
 
 
-def read_evtx(path: str | Path) -> Iterator[Record | Problem]:
-    """Yield the records of the file at *path*, flat; a record's line is its number in the file.
+def read_evtx(path: str | Path) -> Generator[Record | Problem, None, None]:
+    """Return the records of the file at *path*, flat; a record's line is its number in the file.
 
     This one reads the file itself: the format is made of chunks, not of lines.
 
@@ -32,10 +32,14 @@ def read_evtx(path: str | Path) -> Iterator[Record | Problem]:
         evtx = import_module("evtx")
     except ImportError as error:
         raise EvtxUnavailableError("reading .evtx files needs the package evtx: pip install evtx") from error
+    return _read_records(evtx.PyEvtxParser, str(path))
+
+
+def _read_records(parser: Callable[[str], Any], path: str) -> Generator[Record | Problem, None, None]:
     try:
-        records = iter(evtx.PyEvtxParser(str(path)).records_json())
+        records = iter(parser(path).records_json())
     except (OSError, RuntimeError) as error:
-        yield Problem.at(0, f"not a readable .evtx file: {error}", str(path).encode("utf-8", "backslashreplace"))
+        yield Problem.at(0, f"not a readable .evtx file: {error}", path.encode("utf-8", "backslashreplace"))
         return
     number, failures = 0, 0
     while failures < MAX_FAILURES:

@@ -70,7 +70,7 @@ class _Decompressed(io.BufferedReader):
     """A buffered reader that closes the compressed *file* together with the reader on top of it."""
 
     def __init__(self, reader: Any, file: io.BufferedReader) -> None:
-        super().__init__(reader)
+        super().__init__(_Pieces(reader))
         self._file = file
 
     def close(self) -> None:
@@ -79,3 +79,27 @@ class _Decompressed(io.BufferedReader):
             super().close()
         finally:
             self._file.close()
+
+
+class _Pieces(io.RawIOBase):
+    """Hands on each piece that *reader* has decompressed, so that damage behind it takes none before it along."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+
+    def readable(self) -> bool:
+        """It is for reading only."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the beginning of *buffer*; return how much of it."""
+        piece = self._reader.read1(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        """Close the reader too."""
+        try:
+            super().close()
+        finally:
+            self._reader.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .evtx import MAGIC as EVTX_MAGIC
-from .evtx import read_evtx
+from .evtx import EvtxUnavailableError, read_evtx
 from .formats import SAMPLE_BYTES, SAMPLE_LINES, FormatError, create_parser, detect_format
 from .inputs import CompressionUnavailableError, decompressed
 from .records import Parser, Problem, Record
@@ -20,6 +20,7 @@ AUTO = "auto"
 LONGEST_LINE = 16 << 20
 """Bytes of the longest line that is parsed; what is longer is a problem, and never held in memory as a whole."""
 _PROGRESS_LINES = 1000
+_DAMAGE = (OSError, EOFError, lzma.LZMAError, zlib.error)
 
 Progress = Callable[[int], None]
 Records = Generator[Record | Problem, None, None]
@@ -54,10 +55,10 @@ def read_log(
     try:
         if input_format == "evtx" or (input_format == AUTO and file.peek(8).startswith(EVTX_MAGIC)):
             file.close()
-            return _closing(file, read_evtx(path))
+            return read_evtx(path)
         stream = decompressed(file)
         records = read_stream(stream, input_format, options, progress and (lambda: progress(file.tell())))
-    except CompressionUnavailableError as error:
+    except (CompressionUnavailableError, EvtxUnavailableError) as error:
         file.close()
         raise LogError(str(error)) from error
     except BaseException:
@@ -77,18 +78,34 @@ def read_stream(
     The stream is read as far as its format needs to be told, the rest as records are taken.
     """
     lines = _lines(stream)
-    sample: list[bytes] = []
     if input_format == AUTO:
-        for line in lines:
-            sample.append(line)
-            if len(sample) >= SAMPLE_LINES or sum(map(len, sample)) > SAMPLE_LINES * SAMPLE_BYTES:
-                break
+        sample, lines = _sample(lines)
         input_format = _format_of(sample)
     try:
         parser = create_parser(input_format, **(options or {}))
     except (FormatError, ValueError) as error:
         raise LogError(str(error)) from error
-    return _records(parser, itertools.chain(sample, lines), progress)
+    return _records(parser, lines, progress)
+
+
+def _sample(lines: Iterator[bytes]) -> tuple[list[bytes], Iterator[bytes]]:
+    """Return the lines that tell the format, and all lines from the first on; damage comes where it stands."""
+    sample: list[bytes] = []
+    try:
+        for line in lines:
+            sample.append(line)
+            if len(sample) >= SAMPLE_LINES or sum(map(len, sample)) > SAMPLE_LINES * SAMPLE_BYTES:
+                break
+    except _DAMAGE as error:
+        if not sample:
+            raise LogError(f"damaged from the beginning: {error}") from error
+        lines = _raising(error)
+    return sample, itertools.chain(sample, lines)
+
+
+def _raising(error: Exception) -> Iterator[bytes]:
+    raise error
+    yield b""
 
 
 def _format_of(sample: list[bytes]) -> str:
@@ -112,7 +129,7 @@ def _records(parser: Parser, lines: Iterator[bytes], progress: Callable[[], None
             yield from feed(number, line.rstrip(b"\r\n"))
             if progress is not None and number % _PROGRESS_LINES == 0:
                 progress()
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+    except _DAMAGE as error:
         yield Problem.at(number + 1, f"the log is damaged from here on: {error}", b"")
     yield from parser.flush()
 
