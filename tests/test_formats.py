@@ -268,3 +268,13 @@ def test_a_correlation_rule_is_refused_and_its_members_load() -> None:
     [error] = ruleset.errors
     assert (error.title, error.reason) == ("Many", "correlation rules are not supported yet")
     assert error.remedy == "convert its member rules alone"
+
+
+def test_a_generated_program_takes_no_arguments(tmp_path: Path) -> None:
+    """A file name given by mistake is not ignored."""
+    path = tmp_path / "detections.py"
+    path.write_text(convert("module"))
+    command = [sys.executable, "-I", "-S", str(path), "events.jsonl"]
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "reads JSON lines from standard input" in result.stderr

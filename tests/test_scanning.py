@@ -111,7 +111,7 @@ def test_format_and_options_reach_the_parser(tmp_path: Path) -> None:
     assert found == [("Any", "log", 1), ("Linux", "log", 1)]
     scan, found, problems = scanned(tmp_path / "log", input_format="regex")
     assert (scan.logs, found) == (0, [])
-    assert "options of the format 'regex'" in problems[0][2]
+    assert "the format 'regex' needs the option" in problems[0][2]
 
 
 def test_progress_reaches_the_caller(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def match(event):
 
 
 if __name__ == "__main__":
-    raise SystemExit(run(match))
+    raise SystemExit(run(match, sys.argv[1:]))
 '''
 
 _LINKED_END = '''\

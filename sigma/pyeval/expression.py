@@ -78,7 +78,8 @@ def _check_call(call: ast.Call, unsafe_regex: bool) -> None:
         raise ExpressionError(f"{place}: {name} takes {EVENT} first and no keyword arguments")
     arguments = call.args[1:]
     if not required <= len(arguments) <= len(checks):
-        raise ExpressionError(f"{place}: {name} takes {required} to {len(checks)} arguments behind {EVENT}")
+        number = required if required == len(checks) else f"{required} to {len(checks)}"
+        raise ExpressionError(f"{place}: {name} takes {number} arguments behind {EVENT}")
     values: dict[str, Any] = {}
     for argument, (parameter, check) in zip(arguments, checks, strict=False):
         try:

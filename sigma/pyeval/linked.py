@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -51,7 +52,7 @@ class LinkedRules:
 
     def main(self) -> int:
         """Read JSON lines from standard input, write one JSON object per match; return the exit code."""
-        return run(self.match)
+        return run(self.match, sys.argv[1:])
 
 
 def _rule(record: dict[str, Any], expression: str, scope: str | None) -> Rule:

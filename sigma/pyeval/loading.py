@@ -253,6 +253,8 @@ class _Loader:
         except DocumentError as error:
             self.report(RuleError(str(error), error.remedy, path=None if path is None else str(path)))
             return
+        if not documents:
+            self.report(RuleError("holds no rule", "", path=None if path is None else str(path)))
         # Without actions the documents are independent, and one that fails takes no other with it.
         together = any("action" in document for document in documents)
         for group in [documents] if together else [[document] for document in documents]:

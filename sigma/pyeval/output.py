@@ -24,3 +24,9 @@ def printable(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(ascii(c)[1:-1] if unicodedata.category(c) in _STEERING else c for c in text)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return *number* with *noun*, in the plural where it is not one."""
+    ending = "" if number == 1 else "es" if noun.endswith("ch") else "s"
+    return f"{number} {noun}{ending}"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from .findings import Finding
+from .logs.inputs import decompressed
 from .logs.reading import AUTO, LogError, Progress, read_log, read_stream
 from .logs.records import Problem, Record
 from .rules import LogSource, Match
@@ -68,7 +70,7 @@ class Scan:
         """Yield the records of one log, its problems counted and handed over."""
         try:
             if path == STDIN:
-                records = read_stream(sys.stdin.buffer, self.input_format, self.options)
+                records = read_stream(decompressed(_peekable(sys.stdin.buffer)), self.input_format, self.options)
             else:
                 records = read_log(Path(path), self.input_format, self.options, progress)
         except (LogError, ImportError) as error:
@@ -107,10 +109,16 @@ class Scan:
         self._on_problem(path, problem)
 
 
+def _peekable(stream: BinaryIO) -> io.BufferedReader:
+    return stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[arg-type]
+
+
 def log_files(paths: Iterable[str]) -> Iterator[str]:
     """Yield the files that *paths* name: files as they are, directories as the regular files below them, sorted."""
     for path in paths:
         if path != STDIN and Path(path).is_dir():
-            yield from (str(file) for file in sorted(Path(path).rglob("*")) if file.is_file())
+            # A link that leads nowhere is named as such when it is opened; pipes and sockets are no logs.
+            files = sorted(file for file in Path(path).rglob("*") if file.is_file() or not file.exists())
+            yield from map(str, files)
         else:
             yield path

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .matchers.regexes import UNDECIDED
 
+USAGE = "reads JSON lines from standard input and writes matches to standard output; it takes no arguments\n"
 
-def run(match: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> int:
+
+def run(match: Callable[[dict[str, Any]], list[dict[str, Any]]], arguments: Sequence[str] = ()) -> int:
+    """Hold *match* against standard input; return 0, 1 where a line could not be read, or 2 for arguments given."""
+    if arguments:
+        sys.stderr.write(USAGE)
+        return 2
+    try:
+        return _run(match)
+    except BrokenPipeError:  # whoever reads the matches has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(match: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> int:
     """Hold *match* against the JSON lines on standard input; return 1 where a line could not be read, else 0."""
     problems = 0
     for number, line in enumerate(sys.stdin.buffer, 1):
@@ -29,4 +44,5 @@ def run(match: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> int:
             sys.stdout.write(json.dumps({"rule": rule, "event": event, "source": {"line": number}}) + "\n")
     for pattern, count in sorted(UNDECIDED.items()):
         sys.stderr.write(f"regular expression {pattern!r}: {count} values undecided, too long to be searched whole\n")
+    sys.stdout.flush()
     return 1 if problems else 0

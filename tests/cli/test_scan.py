@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from sigma.pyeval.cli import main
 
-from ..conftest import rule_yaml
+from ..conftest import ROOT, rule_yaml
 
 RULE = rule_yaml(
     "sel: {CommandLine|contains: curl}\ncondition: sel",
@@ -56,7 +59,7 @@ def test_each_match_is_a_json_object(rule: Path, log: Path) -> None:
     assert match["logsource"] == {"category": "process_creation", "product": "linux"}
     assert match["source"] == {"path": str(log), "line": 1}
     assert "2 events" in result.stderr
-    assert "1 matches (1 high), 0 problems" in result.stderr
+    assert "1 match (1 high), 0 problems" in result.stderr
 
 
 def test_standard_input(rule: Path) -> None:
@@ -109,7 +112,7 @@ def test_problems_are_shown_in_part_and_kept_in_full(rule: Path, tmp_path: Path)
     result = run("scan", "-r", rule, "--input-format", "jsonl", "--problems", kept, path)
     assert result.exit_code == 0
     assert result.stderr.count("not JSON") == 10
-    assert f"warning: {path}: 3 more problems; --problems FILE keeps them all" in result.stderr
+    assert f"warning: {path}: 3 more problems" in result.stderr
     rows = [json.loads(line) for line in kept.read_text().splitlines()]
     assert [row["line"] for row in rows] == list(range(2, 15))
     assert {(row["path"], row["excerpt"]) for row in rows} == {(str(path), "nonsense")}
@@ -123,7 +126,7 @@ def test_input_options_reach_the_parser(rule: Path, tmp_path: Path) -> None:
     path = tmp_path / "own.log"
     path.write_text("at 5: curl x\n")
     pattern = "pattern=at (?P<time>[^:]*): (?P<CommandLine>.*)"
-    assert "1 matches" in run("scan", "-r", rule, "--input-format", "regex", "--input-option", pattern, path).stderr
+    assert "1 match " in run("scan", "-r", rule, "--input-format", "regex", "--input-option", pattern, path).stderr
     path.write_text('[{"CommandLine": "curl"}]\n')
     for option, code in (("nonsense", 2), ("no_such=true", 2)):
         assert run("scan", "-r", rule, "--input-format", "jsonl", "--input-option", option, path).exit_code == code
@@ -143,20 +146,20 @@ def test_the_table_is_for_people_and_safe_to_look_at(rule: Path, tmp_path: Path)
 
 def test_pipeline_placeholders_and_restrictiveness(rule: Path, log: Path, tmp_path: Path) -> None:
     """The rule options reach the loader; a mistake in them is one line."""
-    assert "1 matches" in run("scan", "-r", rule, "--restrictiveness", "ultra", log).stderr
+    assert "1 match " in run("scan", "-r", rule, "--restrictiveness", "ultra", log).stderr
     low = tmp_path / "low.yml"
     low.write_text(RULE.replace("level: high", "level: low"))
     assert run("scan", "-r", low, "--restrictiveness", "ultra", log).exit_code == 2
     expand = tmp_path / "expand.yml"
     expand.write_text(RULE.replace("contains: curl", "contains|expand: '%tool%'"))
-    assert "1 matches" in run("scan", "-r", expand, "--placeholder", "tool=curl", "--placeholder", "tool=x", log).stderr
+    assert "1 match " in run("scan", "-r", expand, "--placeholder", "tool=curl", "--placeholder", "tool=x", log).stderr
     assert run("scan", "-r", expand, "--placeholder", "tool", log).exit_code == 2
     unknown = run("scan", "-r", rule, "-p", "no_such_pipeline", log)
     assert unknown.exit_code == 2
     assert "error: pipeline: " in unknown.stderr
     journal = tmp_path / "process.jsonl"
     journal.write_text('{"_EXE": "/usr/bin/curl", "_CMDLINE": "curl x"}\n')
-    assert "1 matches" in run("scan", "-r", rule, "-p", "linux_eval", journal).stderr
+    assert "1 match " in run("scan", "-r", rule, "-p", "linux_eval", journal).stderr
 
 
 @pytest.mark.parametrize("output_format", ["default", "function", "module", "linked", "json"])
@@ -169,7 +172,7 @@ def test_compile(rule: Path, tmp_path: Path, output_format: str) -> None:
     written = run("compile", "-f", output_format, "-o", output, rule)
     assert written.exit_code == 0
     assert output.read_text() == shown.stdout
-    assert "1 rules written, 0 left out" in written.stderr
+    assert "1 rule written, 0 left out" in written.stderr
 
 
 def test_compile_mistakes(rule: Path, tmp_path: Path) -> None:
@@ -186,3 +189,66 @@ def test_help_and_version() -> None:
     assert "3 stopped by --strict" in " ".join(run("--help").stdout.split())
     assert "compile" in run("-h").stdout
     assert run("--version").stdout.startswith("sigma-pyeval, version ")
+
+
+def test_outputs_never_destroy_what_is_read(rule: Path, log: Path, tmp_path: Path) -> None:
+    """A log as output, one file twice, and a run that fails: what stood there stays."""
+    before = log.read_text()
+    destroying = run("scan", "-r", rule, "--report", log, log)
+    assert destroying.exit_code == 2
+    assert f"this is also the log {log}" in destroying.stderr
+    assert log.read_text() == before
+    same = tmp_path / "same"
+    assert run("scan", "-r", rule, "--report", same, "--navigator", same, log).exit_code == 2
+    kept = tmp_path / "report.html"
+    kept.write_text("yesterday's")
+    assert run("scan", "-r", rule, "--report", kept, tmp_path / "none.log").exit_code == 2
+    assert kept.read_text() == "yesterday's"
+    assert run("scan", "-r", rule, "--report", kept, log).exit_code == 0
+    assert kept.read_text().startswith("<!doctype html>")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["curl.yml", "events.jsonl", "report.html"]
+
+
+def test_a_full_disk_is_one_line(rule: Path, log: Path) -> None:
+    """What cannot be written ends the program with 2."""
+    result = run("scan", "-r", rule, "--report", "/dev/full", log)
+    assert result.exit_code == 2
+    assert "matches cannot be written: No space left on device" in result.stderr
+
+
+def test_without_a_pipeline_a_word_of_warning(rule: Path, log: Path) -> None:
+    """Most logs do not have Sigma's own field names."""
+    assert "no --pipeline was given" in run("scan", "-r", rule, log).stderr
+    assert "no --pipeline was given" not in run("scan", "-r", rule, "-p", "linux_eval", log).stderr
+
+
+def test_compressed_standard_input(rule: Path) -> None:
+    """``-`` is decompressed like a file."""
+    result = CliRunner().invoke(main, ["scan", "-r", str(rule), "-"], input=gzip.compress(EVENTS.encode()))
+    assert json.loads(result.stdout)["source"] == {"path": "-", "line": 1}
+
+
+def test_an_empty_rule_file_is_named(rule: Path, log: Path, tmp_path: Path) -> None:
+    """Nothing is left out in silence."""
+    empty = tmp_path / "empty.yml"
+    empty.write_text("# nothing\n")
+    assert f"{empty}: holds no rule" in run("scan", "-r", rule, "-r", empty, log).stderr
+
+
+def test_a_closed_pipe_ends_the_program_quietly(rule: Path, tmp_path: Path) -> None:
+    """``| head`` gives neither a traceback nor the exit code of --fail-on."""
+    many = tmp_path / "many.jsonl"
+    many.write_text('{"CommandLine": "curl"}\n' * 20_000)
+    code = "from sigma.pyeval.cli import run; run()"
+    module = tmp_path / "detections.py"
+    assert run("compile", "-o", module, rule).exit_code == 0
+    for command in (f"{sys.executable} -c '{code}' scan -r {rule} {many}", f"{sys.executable} -I -S {module} < {many}"):
+        result = subprocess.run(
+            ["bash", "-c", f"{command} | head -1; echo ${{PIPESTATUS[0]}}"],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+        )
+        assert "Traceback" not in result.stderr
+        assert result.stdout.splitlines()[-1] in ("0", "141")

@@ -118,8 +118,8 @@ def test_audit_records_in_other_logs_are_joined() -> None:
     [
         ("jsnol", {}, "unknown log format 'jsnol'; did you mean 'jsonl'"),
         ("???", {}, "unknown log format '???'; there are access, "),
-        ("jsonl", {"colour": 1}, "options of the format 'jsonl': .*colour"),
-        ("regex", {}, "options of the format 'regex': .*pattern"),
+        ("jsonl", {"colour": 1}, "the format 'jsonl' has no option 'colour'"),
+        ("regex", {}, "the format 'regex' needs the option 'pattern'"),
     ],
 )
 def test_names_and_options_that_do_not_exist(name: str, options: dict[str, Any], reason: str) -> None:

@@ -77,7 +77,7 @@ REFUSED: list[tuple[bytes, str, dict[str, Any], str]] = [
     (SYSLOG * 2 + ACCESS + SYSLOG, "auto", {}, "format unknown: the first 4 lines are mixed: syslog (3 lines, first 1), access (1 lines, first 3)"),
     ("{}".encode("utf-16"), "auto", {}, "format unknown: UTF-16 text; convert it to UTF-8"),
     (JSON, "jsnol", {}, "unknown log format 'jsnol'; did you mean 'jsonl'"),
-    (JSON, "jsonl", {"colour": 1}, "options of the format 'jsonl'"),
+    (JSON, "jsonl", {"colour": 1}, "the format 'jsonl' has no option 'colour'"),
     (JSON, "regex", {"pattern": "("}, "pattern"),
 ]  # fmt: skip
 

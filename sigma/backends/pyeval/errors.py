@@ -25,8 +25,8 @@ class RuleRefused(SigmaFeatureNotSupportedByBackendError):
     """A rule cannot be converted; says which one, what was found, and the remedy, on one line."""
 
     def __init__(self, rule: SigmaRule | SigmaCorrelationRule, finding: str, remedy: str) -> None:
-        self.finding = finding
-        self.remedy = remedy
         name = f"rule {rule.title!r}" + (f" ({rule.id})" if rule.id else "")
-        text = f"{name}: {finding}; {remedy}" if remedy else f"{name}: {finding}"
+        self.finding = finding.removeprefix(f"{name}: ")  # pipelines name the rule themselves
+        self.remedy = remedy
+        text = f"{name}: {self.finding}; {remedy}" if remedy else f"{name}: {self.finding}"
         super().__init__(" ".join(text.split()), source=rule.source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 
 import click
 
@@ -27,6 +28,12 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(f"{__name__}.{cmd_name}").command
         return command
+
+
+def run() -> None:
+    """Run the command as a program: it ends as other programs do when nobody reads its output any more."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    main()
 
 
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from sigma.pyeval.codegen import emit_functions, emit_linked, emit_standalone, json_record
-from sigma.pyeval.output import json_line
+from sigma.pyeval.output import counted, json_line
 from sigma.pyeval.ruleset import Ruleset
 
 from .messages import fail
@@ -48,4 +48,4 @@ def command(
             output.write_text(text, encoding="utf-8")
         except OSError as error:
             fail(f"{output}: cannot be written: {error.strerror}", EXIT_NOTHING_LOADED)
-    click.echo(f"{len(ruleset.rules)} rules written, {len(ruleset.errors)} left out", err=True)
+    click.echo(f"{counted(len(ruleset.rules), 'rule')} written, {len(ruleset.errors)} left out", err=True)

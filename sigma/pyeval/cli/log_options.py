@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar
@@ -54,6 +55,36 @@ def parser_options(pairs: Iterable[str]) -> dict[str, str | bool]:
             fail(f"--input-option {pair!r}: write it as NAME=VALUE", EXIT_NOTHING_LOADED)
         options[name] = {"true": True, "false": False}.get(value.lower(), value)
     return options
+
+
+@contextlib.contextmanager
+def replaced(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of *path* when all went well; what stands there is kept until then.
+
+    Ends the program where it cannot be written.
+    """
+    if path.exists() and not path.is_file():  # a device or a pipe
+        with opened(path) as stream:
+            yield stream
+        return
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        with opened(beside) as stream:
+            yield stream
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def check_outputs(outputs: Iterable[Path | None], logs: Iterable[str]) -> None:
+    """End the program where two outputs are one file, or one is a log that is to be read."""
+    seen = {Path(log).resolve(): f"the log {log}" for log in logs if log != "-"}
+    for output in outputs:
+        if output is not None:
+            place = output.resolve()
+            if place in seen:
+                fail(f"{output}: this is also {seen[place]}; name another file", EXIT_NOTHING_LOADED)
+            seen[place] = "another output"
 
 
 def opened(path: Path) -> BinaryIO:

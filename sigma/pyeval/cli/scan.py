@@ -14,14 +14,14 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from sigma.pyeval import reports
 from sigma.pyeval.findings import Finding
-from sigma.pyeval.output import printable
+from sigma.pyeval.output import counted, printable
 from sigma.pyeval.parallel import scan_logs
 from sigma.pyeval.restrictiveness import LEVELS
 from sigma.pyeval.ruleset import Ruleset
 from sigma.pyeval.scanning import STDIN, Scan, log_files
 
-from .log_options import FILE, Problems, log_options, opened, parser_options
-from .messages import fail
+from .log_options import FILE, Problems, check_outputs, log_options, parser_options, replaced
+from .messages import fail, warn
 from .rule_options import EXIT_NOTHING_LOADED, load_ruleset, rule_options
 
 EXIT_FAIL_ON = 1
@@ -64,21 +64,27 @@ def command(
 ) -> None:
     """Hold rules against LOGS (files, directories; ``-`` is standard input) and print each match."""
     options = parser_options(input_options)
+    check_outputs((report, navigator, problems), log_files(logs))
     ruleset = load_ruleset(rules, pipelines, placeholders, restrictiveness, strict, cache=cache)
+    if not pipelines:
+        warn("no --pipeline was given: the rules' fields keep Sigma's names, which few logs have")
     started = time.monotonic()
     with ExitStack() as files:
         reporter = files.enter_context(Problems(problems, strict))
         scan = Scan(ruleset, reporter.report, input_format, options, route=route)
         writers = _writers(format_, report, navigator, files)
         findings = _all_findings(scan, logs) if jobs == 1 else scan_logs(scan, log_files(logs), jobs)
-        for finding in findings:
+        try:
+            for finding in findings:
+                for writer in writers:
+                    writer.write(finding)
             for writer in writers:
-                writer.write(finding)
-        for writer in writers:
-            writer.close()
+                writer.close()
+        except OSError as error:  # logs that cannot be read are problems; this is about what is written
+            fail(f"matches cannot be written: {error.strerror}", EXIT_NOTHING_LOADED)
+        if scan.logs == 0:
+            fail("no log could be read", EXIT_NOTHING_LOADED)
     _summarise(scan, ruleset, time.monotonic() - started)
-    if scan.logs == 0:
-        fail("no log could be read", EXIT_NOTHING_LOADED)
     if fail_on is not None and any(scan.by_level[level] for level in LEVELS[LEVELS.index(fail_on) :]):
         raise SystemExit(EXIT_FAIL_ON)
 
@@ -88,9 +94,9 @@ def _writers(format_: str, report: Path | None, navigator: Path | None, files: E
     stdout = sys.stdout.buffer
     writers: list[reports.Writer] = [reports.TableWriter() if format_ == "table" else reports.FORMATS[format_](stdout)]
     if report is not None:
-        writers.append(reports.HtmlReport(files.enter_context(opened(report))))
+        writers.append(reports.HtmlReport(files.enter_context(replaced(report))))
     if navigator is not None:
-        writers.append(reports.NavigatorLayer(files.enter_context(opened(navigator))))
+        writers.append(reports.NavigatorLayer(files.enter_context(replaced(navigator))))
     return writers
 
 
@@ -112,8 +118,8 @@ def _summarise(scan: Scan, ruleset: Ruleset, seconds: float) -> None:
     sys.stdout.flush()
     levels = ", ".join(f"{scan.by_level[name]} {name}" for name in (*reversed(LEVELS), "none") if scan.by_level[name])
     click.echo(
-        f"{scan.events} events in {seconds:.1f} s, {len(ruleset.rules)} rules: "
-        f"{scan.findings} matches{f' ({levels})' if levels else ''}, {scan.problems} problems, "
-        f"{len(ruleset.errors)} rules left out",
+        f"{counted(scan.events, 'event')} of {counted(scan.logs, 'log')} in {seconds:.1f} s, "
+        f"{counted(len(ruleset.rules), 'rule')}: {counted(scan.findings, 'match')}{f' ({levels})' if levels else ''}, "
+        f"{counted(scan.problems, 'problem')}, {counted(len(ruleset.errors), 'rule')} left out",
         err=True,
     )

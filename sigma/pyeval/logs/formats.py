@@ -100,7 +100,20 @@ def create_parser(name: str, **options: Any) -> Parser:
     try:
         return factory(**options)
     except TypeError as error:
-        raise FormatError(f"options of the format {name!r}: {error}") from error
+        raise FormatError(f"the format {name!r} {_option_finding(str(error))}") from error
+
+
+def _option_finding(words: str) -> str:
+    """Return in the user's words what Python says of keyword arguments."""
+    missing = re.search(r"missing \d+ required .*: (.*)", words)
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", words)
+    return (
+        f"needs the option {missing[1]}"
+        if missing
+        else f"has no option {unknown[1]!r}"
+        if unknown
+        else f"refuses: {words}"
+    )
 
 
 def detect_format(lines: Sequence[bytes]) -> Detection:
