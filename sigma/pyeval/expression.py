@@ -19,7 +19,6 @@ from typing import Any
 from .matchers import MATCHERS
 from .matchers.network import parse_network
 from .matchers.numbers import COMPARISONS, TIME_PARTS
-from .regex_safety import check_pattern, classify
 
 Predicate = Callable[[Mapping[str, Any]], bool]
 
@@ -97,6 +96,8 @@ def _regex_finding(name: str, pattern: str, flags: str, characters: int | None) 
     """Return why a regular expression may not be searched for in this way, or ``None``."""
     if name.endswith("_unbounded"):
         return "only a source that is trusted may search without a bound; use the option unsafe_regex for such a one"
+    from .regex_safety import classify  # only rules with regular expressions need it
+
     found = classify(pattern, flags)
     most = found.characters
     if most == 0:
@@ -150,6 +151,8 @@ def _network(value: object) -> None:
 
 
 def _pattern(value: object) -> None:
+    from .regex_safety import check_pattern
+
     _text(value)
     check_pattern(str(value), "")
 
