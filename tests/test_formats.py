@@ -18,6 +18,7 @@ from sigma.exceptions import SigmaError
 from sigma.backends.pyeval import PyEvalBackend
 from sigma.pyeval import parse_rules
 from sigma.pyeval.codegen import emit_linked, emit_standalone, json_record
+from sigma.pyeval.matchers.regexes import UNDECIDED
 
 from .conftest import ROOT, rule_yaml
 
@@ -233,6 +234,8 @@ def test_a_module_reads_json_lines(
 ) -> None:
     """Each match is a line on stdout; what is no event is named on stderr, and the exit code tells."""
     program = compile(emit(parse_rules(TEXT).rules), "detections.py", "exec")
+    UNDECIDED.clear()  # counted since the process began, by whichever test
+    monkeypatch.setattr(sys, "argv", ["detections.py"])
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(LINES.encode())))
     with pytest.raises(SystemExit, match=r"^1$"):
         exec(program, {"__name__": "__main__"})
