@@ -27,8 +27,9 @@ def console_blocks(path: Path) -> list[tuple[str, str]]:
 
 
 def normal(text: str) -> str:
-    """Return *text* without what differs between machines: times and blanks at line ends."""
-    return "\n".join(line.rstrip() for line in re.sub(r"in \d+\.\d s", "in 0.0 s", text).strip().splitlines())
+    """Return *text* without what differs between machines and versions of rich: times, blanks at line ends and between columns."""
+    lines = re.sub(r"in \d+\.\d s", "in 0.0 s", text).strip().splitlines()
+    return "\n".join(re.sub(r" {2,}", "  ", line.rstrip()) for line in lines)
 
 
 COMMANDS = [
