@@ -347,6 +347,18 @@ def test_pipelines_that_are_not_known_are_not_kept(kept: Path, rules: Path) -> N
     assert files(kept) == set()
 
 
+def test_pipelines_that_read_more_than_their_file_are_not_kept(kept: Path, rules: Path, tmp_path: Path) -> None:
+    """What a list of values elsewhere makes of rules may change while the pipeline does not."""
+    path = tmp_path / "lists.yml"
+    path.write_text(PIPELINE)
+    assert len(load_rules(rules / "good.yml", pipeline=path).rules) == 1
+    known = files(kept)
+    assert len(known) == 1
+    path.write_text(PIPELINE + "# - {type: file_placeholders, path: values.txt}\n")
+    load_rules(rules / "good.yml", pipeline=path)
+    assert files(kept) == known
+
+
 def test_a_damaged_file_is_made_anew(kept: Path, rules: Path) -> None:
     good = rules / "good.yml"
     expected = load_rules(good).rules

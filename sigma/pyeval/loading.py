@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 OnError = Literal["raise", "collect"]
 Placeholders = Mapping[str, str | int | Sequence[str | int]]
 RULE_SUFFIXES = (".yml", ".yaml")
+_READS_MORE = (b"file_placeholders", b"http_placeholders", b"command_placeholders", b"template", b"vars_path")
+"""Words of a YAML pipeline that takes values from elsewhere: what it makes of rules may change while it does not."""
 _OWN_PIPELINES = "linux_eval"
 """How the names of this distribution's pipelines begin; what they do changes with the installation only."""
 
@@ -231,9 +233,12 @@ class _Loader:
                 return None
             if isinstance(spec, Path) or Path(spec).suffix in RULE_SUFFIXES:
                 try:
-                    parts.append(Path(spec).read_bytes())
+                    text = Path(spec).read_bytes()
                 except OSError:
                     return None
+                if any(word in text for word in _READS_MORE):
+                    return None
+                parts.append(text)
             elif spec.startswith(_OWN_PIPELINES):
                 parts.append(spec.encode())
             else:

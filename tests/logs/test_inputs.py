@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from sigma.pyeval.logs.evtx import EvtxUnavailableError, read_evtx
 from sigma.pyeval.logs.inputs import CompressionUnavailableError, open_log
@@ -43,7 +44,6 @@ def test_lines_of_a_compressed_file(tmp_path: Path) -> None:
 
 
 def test_zstd(tmp_path: Path) -> None:
-    zstandard = pytest.importorskip("zstandard")
     path = tmp_path / "some.log"
     path.write_bytes(zstandard.compress(TEXT[:100]) + zstandard.compress(TEXT[100:]))
     with open_log(path) as file:
@@ -77,7 +77,6 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"text", b"ElfFile\0" + bytes(5000)])
 def test_files_that_are_no_event_logs(content: bytes, tmp_path: Path) -> None:
-    pytest.importorskip("evtx")
     path = tmp_path / "some.evtx"
     path.write_bytes(content)
     assert all(isinstance(item, Problem) and item.reason for item in read_evtx(path))

@@ -112,7 +112,6 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("input_format", ["auto", "evtx"])
 def test_a_damaged_event_log(input_format: str, tmp_path: Path) -> None:
     """It is known by its magic, and what the package cannot read is a problem."""
-    pytest.importorskip("evtx")
     [(line, reason)] = problems(read_log(write(tmp_path, b"ElfFile\0 and no header"), input_format))
     assert line == 0
     assert reason.startswith("not a readable .evtx file: ")

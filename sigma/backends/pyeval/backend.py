@@ -109,7 +109,9 @@ class PyEvalBackend(Formats, TextQueryBackend):
     ) -> list[Any]:
         """Convert one rule; a list of conditions becomes one expression. Refusals are RuleRefused, or collected."""
         try:
-            rule.custom_attributes[ORIGIN] = origin(rule, prepare_rule(rule))
+            known = rule.custom_attributes.get(ORIGIN)  # of a rule that is converted again: what it was at first
+            source_hash = prepare_rule(rule)
+            rule.custom_attributes[ORIGIN] = known or origin(rule, source_hash)
             return self._convert_prepared(rule, output_format, callback)
         except SigmaError as error:
             refused = _refusal(rule, error)

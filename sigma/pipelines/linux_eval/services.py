@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sigma.pyeval.programs import ACCOUNT_PROGRAMS, PROGRAMS
+
 
 @dataclass(frozen=True)
 class Service:
@@ -32,40 +34,30 @@ def _programs(names: str) -> tuple[str, ...]:
     return tuple(names.split())
 
 
-# Linux-PAM before 1.0 signed the lines that it wrote for a program as `program(pam_unix)`.
+def _with_pam(programs: tuple[str, ...], *names: str) -> tuple[str, ...]:
+    """Return *programs* with the signatures of Linux-PAM before 1.0: it wrote a program's lines as ``name(pam_unix)``."""
+    return (*programs, *(f"{name}(pam_unix)" for name in names))
+
+
 SERVICES: Mapping[str, Service] = {
-    "sshd": Service(_programs("sshd sshd-session sshd-auth sshd(pam_unix)")),
-    "sudo": Service(_programs("sudo sudo(pam_unix)")),
-    "su": Service(_programs("su su(pam_unix)")),
-    # crontab(1) reports changes of a table under its own name.
-    "cron": Service(
-        _programs("cron crond anacron crontab fcron cron(pam_unix) crond(pam_unix)"), facilities=("9", "cron")
-    ),
+    "sshd": Service(_with_pam(PROGRAMS["sshd"], "sshd")),
+    "sudo": Service(_with_pam(PROGRAMS["sudo"], "sudo")),
+    "su": Service(_with_pam(("su",), "su")),
+    "cron": Service(_with_pam(PROGRAMS["cron"], "cron", "crond"), facilities=("9", "cron")),
     # What writes the facilities auth (4) and authpriv (10). PAM modules do so on behalf of any program.
     "auth": Service(
-        _programs(
-            """
-            sshd sshd-session sshd-auth sudo su runuser doas login rlogin systemd-logind polkitd pkexec
-            polkit-agent-helper-1 unix_chkpwd faillock useradd userdel usermod groupadd groupdel groupmod
-            groupmems newusers adduser deluser addgroup delgroup passwd chpasswd chgpasswd chage chfn chsh
-            gpasswd newgrp vipw vigr gdm-password gdm-session-worker lightdm sddm
-            sshd(pam_unix) sudo(pam_unix) su(pam_unix) login(pam_unix)
-            """
-        ),
+        _with_pam((*PROGRAMS["sshd"], *PROGRAMS["sudo"], *ACCOUNT_PROGRAMS), "sshd", "sudo", "su", "login"),
         facilities=("4", "10", "auth", "authpriv"),
         messages=("pam_",),
     ),
-    "login": Service(_programs("login login(pam_unix) systemd-logind")),
+    "login": Service(_with_pam(("login", "systemd-logind"), "login")),
     "polkit": Service(_programs("polkitd pkexec polkit-agent-helper-1")),
     "kernel": Service(("kernel",), facilities=("0", "kern")),
     "systemd": Service(("systemd",), prefixes=("systemd-",)),
-    "vsftpd": Service(_programs("vsftpd vsftpd(pam_unix)"), own_file=True),
+    "vsftpd": Service(_with_pam(PROGRAMS["vsftpd"], "vsftpd"), own_file=True),
     "proftpd": Service(("proftpd",), own_file=True),
-    "clamav": Service(
-        _programs("clamd clamav clamav-daemon clamscan clamdscan clamonacc clamav-milter freshclam clamav-freshclam"),
-        own_file=True,
-    ),
-    "guacamole": Service(_programs("guacd guacamole guacamole-client"), own_file=True),
+    "clamav": Service(PROGRAMS["clamav"], own_file=True),
+    "guacamole": Service(PROGRAMS["guacamole"], own_file=True),
     "postfix": Service(("postfix",), prefixes=("postfix/", "postfix-")),
     "dovecot": Service(_programs("dovecot dovecot-auth")),
     "named": Service(("named",)),
@@ -73,6 +65,6 @@ SERVICES: Mapping[str, Service] = {
     "postgresql": Service(_programs("postgres postgresql postmaster"), own_file=True),
     "samba": Service(_programs("smbd nmbd winbindd samba smbd_audit"), own_file=True),
     "docker": Service(_programs("dockerd docker containerd containerd-shim")),
-    "apache": Service(_programs("apache2 httpd apache"), own_file=True, access_log=True),
-    "nginx": Service(("nginx",), own_file=True, access_log=True),
+    "apache": Service(PROGRAMS["apache"], own_file=True, access_log=True),
+    "nginx": Service(PROGRAMS["nginx"], own_file=True, access_log=True),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def command(
     check_outputs((report, navigator, problems), log_files(logs))
     ruleset = load_ruleset(rules, pipelines, placeholders, restrictiveness, strict, cache=cache)
     if not pipelines:
-        warn("no --pipeline was given: the rules' fields keep Sigma's names, which few logs have")
+        warn("no --pipeline was given: the rules' fields keep Sigma's names; for Linux logs there is -p linux_eval")
     started = time.monotonic()
     with ExitStack() as files:
         reporter = files.enter_context(Problems(problems, strict))
@@ -80,6 +81,11 @@ def command(
                     writer.write(finding)
             for writer in writers:
                 writer.close()
+        except BrokenProcessPool:
+            fail(
+                "a worker process was ended from outside, for want of memory perhaps; try fewer --jobs",
+                EXIT_NOTHING_LOADED,
+            )
         except OSError as error:  # logs that cannot be read are problems; this is about what is written
             fail(f"matches cannot be written: {error.strerror}", EXIT_NOTHING_LOADED)
         if scan.logs == 0:

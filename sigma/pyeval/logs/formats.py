@@ -7,17 +7,19 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 from sigma.pyeval.logs.access_log import AccessLogParser
 from sigma.pyeval.logs.apache_error import ErrorLogParser
+from sigma.pyeval.logs.auditd import AuditdParser
+from sigma.pyeval.logs.auoms import AuomsParser
 from sigma.pyeval.logs.cef import CefParser
 from sigma.pyeval.logs.evtx import MAGIC as EVTX_MAGIC
 from sigma.pyeval.logs.journald import JournaldParser
 from sigma.pyeval.logs.journald_export import JournalExportParser
 from sigma.pyeval.logs.json_lines import CLOUDTRAIL, JsonLinesParser
 from sigma.pyeval.logs.json_values import JsonError, parse_json
+from sigma.pyeval.logs.laurel import LaurelParser
 from sigma.pyeval.logs.logfmt import LogfmtParser
 from sigma.pyeval.logs.records import Parser
 from sigma.pyeval.logs.regex import RegexParser
@@ -53,30 +55,22 @@ class Detection:
     reason: str
 
 
-def _audit_parser(module: str, name: str, **options: Any) -> Parser:
-    return cast("Parser", getattr(import_module(f"sigma.pyeval.logs.{module}"), name)(**options))
-
-
-def _auditd(**options: Any) -> Parser:
-    return _audit_parser("auditd", "AuditdParser", **options)
-
-
 def _with_audit(parser: Callable[..., Parser]) -> Callable[..., Parser]:
     """Return a factory of *parser* that sends audit records found on the way to an auditd parser."""
-    return lambda **options: parser(**{"audit": _auditd(), **options})
+    return lambda **options: parser(**{"audit": AuditdParser(), **options})
 
 
 FORMATS: dict[str, Callable[..., Parser]] = {
     "access": AccessLogParser,
     "apache-error": ErrorLogParser,
-    "auditd": _auditd,
-    "auoms": lambda **options: _audit_parser("auoms", "AuomsParser", **options),
+    "auditd": AuditdParser,
+    "auoms": AuomsParser,
     "cef": CefParser,
     "cloudtrail": lambda **options: JsonLinesParser(**{"logsource": CLOUDTRAIL, **options}),
     "journald": _with_audit(JournaldParser),
     "journald-export": _with_audit(JournalExportParser),
     "jsonl": JsonLinesParser,
-    "laurel": lambda **options: _audit_parser("laurel", "LaurelParser", **options),
+    "laurel": LaurelParser,
     "logfmt": LogfmtParser,
     "regex": RegexParser,
     "syslog": _with_audit(SyslogParser),
@@ -162,7 +156,7 @@ def _not_lines(start: bytes) -> str | None:
         return "UTF-16 text; convert it to UTF-8"
     for magic, name in _COMPRESSED:
         if start.startswith(magic):
-            return f"{name}-compressed data; open it with open_log"
+            return f"{name}-compressed data; decompress it first"
     return None
 
 

@@ -6,51 +6,16 @@ from functools import lru_cache
 
 from sigma.pyeval.logs.pam import parse_pam
 from sigma.pyeval.logs.sudo import parse_sudo
+from sigma.pyeval.programs import ACCOUNT_PROGRAMS, PROGRAMS
 from sigma.pyeval.rules import LogSource
 
 OTHER_SERVICE = "syslog"
 """The service of a program without one of its own: rules for ``service: syslog`` mean named, init ..."""
 
 PROGRAMS_BY_SERVICE: dict[str, tuple[str, ...]] = {
-    "apache": ("apache", "apache2", "httpd"),
+    **PROGRAMS,
     "auditd": ("audispd", "audisp-syslog", "auditd"),
-    "auth": (
-        *(
-            "chage",
-            "chfn",
-            "chpasswd",
-            "chsh",
-            "gpasswd",
-            "groupadd",
-            "groupdel",
-            "groupmod",
-            "newgrp",
-            "passwd",
-        ),
-        *("useradd", "userdel", "usermod"),
-        *(
-            "gdm-password",
-            "lightdm",
-            "login",
-            "polkit-agent-helper-1",
-            "polkitd",
-            "pkexec",
-            "runuser",
-            "su",
-            "sulogin",
-        ),
-        "systemd-logind",
-    ),
-    "clamav": (
-        *("clamav", "clamav-daemon", "clamav-freshclam", "clamav-milter", "clamd", "clamdscan", "clamonacc"),
-        *("clamscan", "freshclam"),
-    ),
-    "cron": ("anacron", "cron", "crond", "crontab", "fcron", "fcrontab", "run-parts"),
-    "guacamole": ("guacd", "guacamole", "guacamole-client"),
-    "nginx": ("nginx",),
-    "sshd": ("sshd", "sshd-auth", "sshd-session"),
-    "sudo": ("sudo", "sudoedit"),
-    "vsftpd": ("vsftpd",),
+    "auth": ACCOUNT_PROGRAMS,
 }
 """Sigma's names for Linux services, and the programs (process name or syslog tag) that write their lines."""
 
