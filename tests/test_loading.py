@@ -61,6 +61,35 @@ def test_metadata_is_carried() -> None:
     assert len(rule.source_hash) == 64
 
 
+def test_the_hash_is_of_what_is_written(tmp_path: Path) -> None:
+    """Not of the folder, the file's name or the layout of its YAML; every change of meaning or metadata changes it."""
+    folders = [write(tmp_path / name, rule=GOOD) for name in ("one", "two")]
+    hashes = {load_rules(folder).rules[0].source_hash for folder in folders}
+    hashes.add(parse_rules(GOOD.replace("{A: x}", "\n        A:   'x'")).rules[0].source_hash)
+    assert len(hashes) == 1
+    changes = [
+        "A: y",
+        "B: x",
+        "A|contains: x",
+        "A: [x]",
+        "A: ['x', y]",
+        "A: null",
+        "A: 1",
+        "A: true",
+        "A: 'true'",
+        "A: '1'",
+    ]
+    texts = [GOOD.replace("A: x", change) for change in changes]
+    texts += [
+        GOOD.replace("title: Good", f"title: {title}")
+        for title in ("Good\nlevel: low", "Better", "Good\nauthor: A", "Good\ntaxonomy: own", "Good\nticket: 7")
+    ]
+    texts.append(GOOD.replace("category: test", "category: other"))
+    found = [parse_rules(text).rules[0].source_hash for text in texts]
+    # One value is the same with brackets and without.
+    assert len({*found, *hashes}) == len(found)
+
+
 MISTAKES = [
     # what is changed in a good rule, and the line that says so behind file and rule
     ("title: Good", "title: Good\n\tx: y", "not YAML: found a tab character that violates indentation at line 2, column 1; correct the YAML"),
@@ -149,6 +178,23 @@ def test_hostile_files_are_refused_before_they_harm(text: str, words: str) -> No
     """Deep nesting, multiplied aliases and windash bombs cost nothing but a line."""
     [error] = parse_rules(text, on_error="collect").errors
     assert words in error.reason
+
+
+@pytest.mark.parametrize(
+    ("extra", "twice"),
+    [
+        ("a: 1\na: 2\n", "a"),
+        ("x: {a: 1, b: {c: 1, c: 2}}\n", "c"),
+        ("x: {~: 1, null: 2}\n", "None"),
+        ("x: {1: a, true: b}\n", "True"),  # equal keys of one mapping, as Python has it
+        ("base: &base {p: 1}\nx:\n  <<: *base\n  p: 2\n  p: 3\n", "p"),
+        ("base: &base {p: 1}\nx:\n  <<: *base\n  p: 2\n", None),
+    ],
+)
+def test_keys_written_twice(extra: str, twice: str | None) -> None:
+    """They are refused at any depth; a key that replaces a merged one is written once."""
+    errors = parse_rules(extra + GOOD, on_error="collect").errors
+    assert [error.reason for error in errors] == ([f"not YAML: Duplicate key '{twice}'"] if twice else [])
 
 
 def test_yaml_errors_name_line_and_column() -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import importlib
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import yaml
 
 LARGE_FILE_BYTES = 20_000
 """The C parser recurses; text smaller than this cannot nest deep enough to exhaust its stack."""
@@ -29,12 +32,11 @@ def parse_documents(text: str | bytes) -> list[dict[str, Any]]:
         DocumentError: Not YAML, not mappings, or nested or multiplied beyond what a rule needs.
     """
     import yaml
-    from sigma.rule.base import SigmaYAMLLoader
 
     try:
         if len(text) > LARGE_FILE_BYTES:
             _check_nesting(text)
-        documents = list(yaml.load_all(text, Loader=SigmaYAMLLoader))
+        documents = list(yaml.load_all(text, Loader=_yaml_loader()))
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         if isinstance(error, DocumentError):
             raise
@@ -46,6 +48,26 @@ def parse_documents(text: str | bytes) -> list[dict[str, Any]]:
             raise DocumentError(reason, "is this a Sigma rule file?")
         _check_document(document)
     return documents
+
+
+@lru_cache(maxsize=1)
+def _yaml_loader() -> type[yaml.CSafeLoader]:
+    """Return the safe loader in C, with keys written twice as an error; YAML itself is imported only now."""
+    import yaml
+
+    class Loader(yaml.CSafeLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            written = node.value
+            count = len(written)
+            mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+            if len(mapping) != count:  # a key twice, or others merged in by <<
+                keys = [self.construct_object(key, deep=deep) for key, _ in written]
+                twice = [key for number, key in enumerate(keys) if key in keys[:number]]
+                if twice:
+                    raise yaml.YAMLError(f"Duplicate key '{twice[0]}'")
+            return mapping
+
+    return Loader
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import lru_cache
 
 
 class LiteralError(ValueError):
@@ -18,6 +19,10 @@ def literal(value: object) -> str:
     Raises:
         LiteralError: The value does not read back as itself (infinities, NaN, foreign objects).
     """
+    return _literal_of_text(value) if type(value) is str else _checked(value)
+
+
+def _checked(value: object) -> str:
     source = ascii(value)
     try:
         same = _identical(ast.literal_eval(source), value)
@@ -26,6 +31,9 @@ def literal(value: object) -> str:
     if not same:
         raise LiteralError(f"cannot write a {type(value).__name__} as a Python literal: {source[:80]}")
     return source
+
+
+_literal_of_text = lru_cache(maxsize=16_384)(_checked)  # field names and texts that many rules share
 
 
 def _identical(a: object, b: object) -> bool:

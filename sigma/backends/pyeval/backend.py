@@ -14,7 +14,7 @@ from sigma.conditions import (
     ConditionOR,
     ConditionValueExpression,
 )
-from sigma.conversion.base import TextQueryBackend
+from sigma.conversion.base import Backend, TextQueryBackend
 from sigma.conversion.state import ConversionState
 from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaConfigurationError, SigmaError, SigmaPlaceholderError
@@ -207,7 +207,8 @@ class PyEvalBackend(Formats, TextQueryBackend):
     def convert_condition_field_eq_val(self, cond: ConditionFieldEqualsValueExpression, state: ConversionState) -> Any:
         """Convert ``field: value`` by the value's type, naming the field in whatever goes wrong."""
         try:
-            return super().convert_condition_field_eq_val(cond, state)
+            # Past TextQueryBackend, which would look for a "not" above each value that no template here asks about.
+            return Backend.convert_condition_field_eq_val(self, cond, state)
         except Unsupported:
             raise
         except SigmaPlaceholderError as error:

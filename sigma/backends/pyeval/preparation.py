@@ -7,11 +7,12 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from sigma.conditions import SigmaCondition
 from sigma.exceptions import SigmaConditionError
 from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections, SigmaRule
-from sigma.types import SigmaNull, SigmaNumber, SigmaString
+from sigma.types import SigmaBool, SigmaNull, SigmaNumber, SigmaString, SigmaType
 
 from .conditions import rewrite_condition
 from .errors import Unsupported
@@ -20,6 +21,10 @@ from .modifiers import correct_values
 # pySigma names the detections of an applied filter at random.
 _FILTER_NAME = re.compile(r"_filt_[a-z]{10}_")
 _LARGEST_EXACT = 2**53
+_METADATA = (
+    *("title", "id", "name", "status", "level", "tags", "author", "date", "modified", "license"),
+    *("description", "references", "falsepositives", "fields", "taxonomy", "related", "scope", "custom_attributes"),
+)
 
 
 def prepare_rule(rule: SigmaRule) -> str:
@@ -44,8 +49,37 @@ def prepare_rule(rule: SigmaRule) -> str:
 
 
 def _source_hash(rule: SigmaRule) -> str:
-    text = json.dumps(rule.to_dict(), sort_keys=True, default=str, ensure_ascii=True)
+    """Return the hash of what is written in *rule*; not of where it was read from, nor of how pySigma holds it."""
+    source = rule.logsource
+    written = [
+        *(getattr(rule, name) for name in _METADATA),
+        (source.category, source.product, source.service, source.definition),
+        {name: _written(detection) for name, detection in rule.detection.detections.items()},
+        rule.detection.condition,
+    ]
+    text = json.dumps(written, sort_keys=True, default=str, ensure_ascii=True)
     return hashlib.sha256(_FILTER_NAME.sub("_filt_", text).encode()).hexdigest()
+
+
+def _written(part: SigmaDetection | SigmaDetectionItem) -> list[Any]:
+    if isinstance(part, SigmaDetection):
+        return [_written(inner) for inner in part.detection_items]
+    values = part.value if part.original_value is None else part.original_value
+    return [part.field, [modifier.__name__ for modifier in part.modifiers], [_plain(value) for value in values]]
+
+
+def _plain(value: SigmaType) -> Any:
+    match value:
+        case SigmaString():
+            return value.original
+        case SigmaNumber():
+            return value.number
+        case SigmaBool():
+            return value.boolean
+        case SigmaNull():
+            return None
+        case _:  # made by a transformation, not written
+            return type(value).__name__
 
 
 def _items(detection: SigmaDetection) -> Iterator[SigmaDetectionItem]:

@@ -97,6 +97,10 @@ def classify(pattern: str, flags: str = "") -> Complexity:
         ways = readings(parsed.root)
         if ways is not None and ways <= _MOST_WORDS:
             return Complexity(Growth.LINEAR, 1, "", pattern, None)
+        # The cheap look at the pattern as it is first; most need no other.
+        found = _verdict(pattern, search_cost(parsed.root, _EXPANSIONS[0]))
+        if found.characters is None:
+            return found
         candidates = [(pattern, parsed.root)]
         if not parsed.references:
             short = shortened(parsed.root)
@@ -105,7 +109,7 @@ def classify(pattern: str, flags: str = "") -> Complexity:
                 candidates.append((text, parse_pattern(text, bits).root))
         best: Complexity | None = None
         longest = max(longest_count(root) for _, root in candidates)
-        # The cheap look first; most patterns need no other, and the pattern as it is wins where it is as good.
+        # Cheaper looks first, and the pattern as it is wins where it is as good.
         for number, expand in enumerate(_EXPANSIONS):
             if best is not None and longest <= _EXPANSIONS[number - 1]:
                 break
