@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -59,6 +60,33 @@ def test_metadata_is_carried() -> None:
     assert (rule.author, rule.license, rule.description) == ("A. Nobody", "MIT", "What")
     assert (rule.references, rule.falsepositives, rule.fields) == (("https://example.org",), ("Admins",), ("A", "B"))
     assert len(rule.source_hash) == 64
+
+
+def test_the_garbage_collector_pauses(tmp_path: Path) -> None:
+    """Only while rules are loaded, also where that fails; where it was off before, it stays off."""
+    write(tmp_path, **{f"rule{number}": GOOD.replace("A: x", f"A: x{number}") for number in range(100)})
+    runs: list[str] = []
+
+    def note(phase: str, _: dict[str, int]) -> None:
+        runs.append(phase)
+
+    gc.collect()
+    gc.callbacks.append(note)
+    try:
+        load_rules(tmp_path, cache=False)
+        assert runs in ([], ["start", "stop"])  # at most the one that is due as soon as it goes on
+    finally:
+        gc.callbacks.remove(note)
+    assert gc.isenabled()
+    with pytest.raises(RuleLoadError):
+        load_rules(tmp_path / "missing")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        load_rules(tmp_path, cache=False)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_the_hash_is_of_what_is_written(tmp_path: Path) -> None:
