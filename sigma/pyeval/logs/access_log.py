@@ -26,7 +26,7 @@ from sigma.pyeval.logs.access_format import (
     AccessFormat,
     compile_access_format,
 )
-from sigma.pyeval.logs.records import Problem, Record
+from sigma.pyeval.logs.records import Parser, Problem, Record
 from sigma.pyeval.logs.text import decode
 from sigma.pyeval.rules import LogSource
 
@@ -70,7 +70,7 @@ _OTHER_LOGS = (
 )
 
 
-class AccessLogParser:
+class AccessLogParser(Parser):
     r"""Lines of an access log to records of ``category: webserver``; ``Parser``.
 
     Fields, where the line has them (``-`` means that it has not): ``c-ip``, ``ident``, ``cs-username``,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from sigma.pyeval.logs.records import Problem, Record
+from sigma.pyeval.logs.records import Parser, Problem, Record
 from sigma.pyeval.logs.text import decode
 from sigma.pyeval.rules import LogSource
 
@@ -29,7 +29,7 @@ _ACCESS = re.compile(r"\S+ \S+ [^\[]{1,255} ?\[\d{1,2}/\w{3}/\d{4}:")
 _FIELDS = {"time": "time", "module": "module", "level": "level", "pid": "s-pid", "client": "c-ip"}
 
 
-class ErrorLogParser:
+class ErrorLogParser(Parser):
     """Lines of an error log to records of the web server's service; ``Parser``.
 
     ``MESSAGE`` is the whole line, which keyword rules are written for; ``time``, ``level``, ``module``,

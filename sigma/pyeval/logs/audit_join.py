@@ -124,6 +124,10 @@ class EventJoiner:
         self._closing.clear()
         return out
 
+    def held_from(self) -> int | None:
+        """Return the lowest position of an event that is held back, or ``None``."""
+        return min((pending.line for pending in self._pending.values()), default=None)
+
     def _open(self, key: _Key, line: int, out: list[Record | Problem]) -> _Pending:
         """Begin an event, after giving out those that are over by log time or by number."""
         node = key[0]

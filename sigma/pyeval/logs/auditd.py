@@ -63,3 +63,7 @@ class AuditdParser(Parser):
     def flush(self) -> list[Record | Problem]:
         """Return the joined events whose end has not been seen; the parser may be fed on afterwards."""
         return self._joiner.flush()
+
+    def held_from(self) -> int | None:
+        """Return the first line of the joined events that are held back."""
+        return self._joiner.held_from()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from sigma.pyeval.logs.records import Problem, Record
+from sigma.pyeval.logs.records import Parser, Problem, Record
 from sigma.pyeval.logs.text import decode
 from sigma.pyeval.rules import LogSource
 
@@ -21,7 +21,7 @@ _LABELLED = re.compile(r"(?:cs|cn|cfp|c6a|flexString|flexDate|flexNumber|deviceC
 _UNKNOWN = LogSource()
 
 
-class CefParser:
+class CefParser(Parser):
     """CEF lines, with or without a syslog header in front, to records; ``Parser``.
 
     Fields are the header's (``DeviceVendor`` ... ``Severity``, and ``CEFVersion``) and the extension's keys

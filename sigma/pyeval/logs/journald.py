@@ -17,7 +17,7 @@ Entry = dict[str, Any]
 _NOT_SCALAR = frozenset({list, type(None)})
 
 
-class JournaldParser:
+class JournaldParser(Parser):
     """Lines of ``journalctl -o json`` (one object a line) to records; ``Parser``.
 
     Values stay as journald gives them: numbers are text; an array of numbers is a field's bytes and becomes
@@ -52,6 +52,10 @@ class JournaldParser:
     def flush(self) -> Iterable[Record | Problem]:
         """Return what the audit parser still holds; the journal itself keeps nothing back."""
         return self._audit.flush() if self._audit is not None else ()
+
+    def held_from(self) -> int | None:
+        """Return what the audit parser says."""
+        return self._audit.held_from() if self._audit is not None else None
 
 
 def entry_records(line: int, entry: Entry, audit: Parser | None = None) -> Iterable[Record | Problem]:

@@ -15,7 +15,7 @@ MAX_ENTRY_BYTES = 64 << 20
 _LENGTH_BYTES = 8
 
 
-class JournalExportParser:
+class JournalExportParser(Parser):
     """Lines of ``journalctl -o export`` to the records that the JSON of the same entries gives; ``Parser``.
 
     Lines must come as they are, without their newline only: a counted field may hold newlines and carriage
@@ -60,6 +60,11 @@ class JournalExportParser:
         if self._audit is not None:
             found += self._audit.flush()
         return found
+
+    def held_from(self) -> int | None:
+        """Return the first line of the entry that is being read, or what the audit parser holds back before it."""
+        held = self._audit.held_from() if self._audit is not None else None
+        return min(filter(None, (self._first_line, held)), default=None)
 
     def _finish_entry(self) -> Iterable[Record | Problem]:
         entry, line = self._entry, self._first_line

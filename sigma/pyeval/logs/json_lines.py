@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sigma.pyeval.logs.json_values import JsonError, parse_json, parse_json_text
-from sigma.pyeval.logs.records import Problem, Record
+from sigma.pyeval.logs.records import Parser, Problem, Record
 from sigma.pyeval.logs.sysmon_linux import add_schema_names
 from sigma.pyeval.logs.text import BYTE_ORDER_MARK
 from sigma.pyeval.logs.windows import flatten_windows, windows_logsource
@@ -32,7 +32,7 @@ class EnvelopeError(ValueError):
     """A record that is not where the path says; the message names the step."""
 
 
-class JsonLinesParser:
+class JsonLinesParser(Parser):
     """JSON text to records; ``Parser``.
 
     Accepted are one object a line, an array of objects (on one line or over many), and objects printed over
@@ -75,6 +75,10 @@ class JsonLinesParser:
     def flush(self) -> Iterable[Record | Problem]:
         """Return what can be read of an object that was cut off."""
         return self._give_up("the log ends within this object") if self._pending else ()
+
+    def held_from(self) -> int | None:
+        """Return the line that an object over several lines begins on."""
+        return self._pending[0][0] if self._pending else None
 
     def _outside(self, text: bytes) -> bytes:
         """Take off what stands around objects: the brackets of an array over lines, and commas."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from sigma.pyeval.logs.records import Problem, Record
+from sigma.pyeval.logs.records import Parser, Problem, Record
 from sigma.pyeval.logs.text import decode, without_surrogates
 from sigma.pyeval.rules import LogSource
 
@@ -16,7 +16,7 @@ _PAIR = re.compile(r'\s*([^\s="]{1,256})(?:=("[^"\\]*(?:\\.[^"\\]*)*"|[^\s"]\S*|
 _UNKNOWN = LogSource()
 
 
-class LogfmtParser:
+class LogfmtParser(Parser):
     """Lines of pairs to records with text values; ``Parser``.
 
     A key alone is ``true``, ``key=`` is the empty text, a key that occurs again makes a list. Escapes in

@@ -45,7 +45,8 @@ class Parser(Protocol):
     """A log format: lines in, records and problems out; no I/O, no exceptions.
 
     ``feed`` takes one line without its newline and its position (a line number, counted from 1 by callers that read files);
-    ``flush`` yields what is still held back at the end of input. A parser may hold state between lines and must bound it.
+    ``flush`` yields what is still held back at the end of input, or in a pause of it: the parser may be fed on afterwards.
+    A parser may hold state between lines and must bound it.
     """
 
     def feed(self, line: int, raw: bytes) -> Iterable[Record | Problem]:
@@ -53,3 +54,10 @@ class Parser(Protocol):
 
     def flush(self) -> Iterable[Record | Problem]:
         """Yield what was held back for more lines."""
+
+    def held_from(self) -> int | None:
+        """Return the position of the earliest line that is held back for more lines, or ``None``.
+
+        Whoever reads on later (after a crash) must begin there, so that an event over several lines is whole again.
+        """
+        return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from sigma.pyeval.logs.records import Problem, Record
+from sigma.pyeval.logs.records import Parser, Problem, Record
 from sigma.pyeval.logs.text import decode
 from sigma.pyeval.rules import LogSource
 
@@ -19,7 +19,7 @@ class RegexError(ValueError):
     """A pattern that cannot be used; the message says why."""
 
 
-class RegexParser:
+class RegexParser(Parser):
     """Lines to records whose fields are the named groups that took part in the match; ``Parser``.
 
     Args:

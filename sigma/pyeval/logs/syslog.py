@@ -90,7 +90,7 @@ def parse_syslog(raw: bytes) -> Event:
     return event
 
 
-class SyslogParser:
+class SyslogParser(Parser):
     """Syslog lines to records of ``product: linux`` and the program's service; ``Parser``.
 
     Args:
@@ -122,6 +122,10 @@ class SyslogParser:
     def flush(self) -> Iterable[Record | Problem]:
         """Return what the audit parser still holds; syslog itself keeps nothing back."""
         return self._audit.flush() if self._audit is not None else ()
+
+    def held_from(self) -> int | None:
+        """Return what the audit parser says."""
+        return self._audit.held_from() if self._audit is not None else None
 
 
 def _text_record(line: int, event: Event) -> Record:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 from xml.parsers import expat
 
-from sigma.pyeval.logs.records import EXCERPT_CHARACTERS, Problem, Record
+from sigma.pyeval.logs.records import EXCERPT_CHARACTERS, Parser, Problem, Record
 from sigma.pyeval.logs.text import decode
 from sigma.pyeval.logs.windows import windows_logsource
 from sigma.pyeval.rules import LogSource
@@ -104,7 +104,7 @@ def sysmon_record(line: int, message: str) -> Record | Problem | None:
     return _record(event, line)
 
 
-class SysmonXmlParser:
+class SysmonXmlParser(Parser):
     """Lines with ``<Event>`` elements to records; ``Parser``.
 
     Records are of ``product: linux``, ``service: sysmon`` and the category that Sigma has for the EventID. An
@@ -144,6 +144,10 @@ class SysmonXmlParser:
     def flush(self) -> Iterable[Record | Problem]:
         """Return the problem of an event that was cut off."""
         return self._interrupted("the log ends within this event") if self._parts else []
+
+    def held_from(self) -> int | None:
+        """Return the line that an event over several lines begins on."""
+        return self._first_line if self._parts else None
 
     def _outside(self, line: int, raw: bytes) -> list[Record | Problem]:
         text = raw.strip()
