@@ -23,6 +23,8 @@ CASES: list[tuple[str, tuple[tuple[str, ...], ...]]] = [
     ("(?>ab)cd", (("ab",), ("cd",))),
     ("(?:one|two)x", (("one", "two"), ("x",))),
     ("abc|abd", (("ab",),)),
+    (".*(?:set.*&&.*input|cmd.*/c)", (("input", "cmd"), ("set", "/c"), ("&&", "/c"))),
+    ("x(?:ab|c.d)y", (("x",), ("ab", "c"), ("ab", "d"), ("y",))),
     ("(ab)?cd", (("cd",),)),
     ("(ab){0,3}", ()),
     ("ab|", ()),

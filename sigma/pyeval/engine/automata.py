@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
-_BYTES_FOR_A_TABLE = 8_000
+_BYTES_FOR_A_TABLE = 16_000
 """Up to this many bytes of literals, the automaton becomes a full table: faster to run, larger, slower to build."""
 
 _PIECE = 65_536

@@ -70,10 +70,19 @@ def _inner(operator: Any, argument: Any) -> list[tuple[str, ...]]:
     if operator in _REPEATS:
         return _required(argument[2]) if argument[0] >= 1 else []
     if operator is sre.BRANCH:
-        best = [max(_required(branch), key=_worth, default=()) for branch in argument[1]]
-        merged = tuple(dict.fromkeys(text for texts in best for text in texts))
-        return [merged] if all(best) and len(merged) <= _MOST_ALTERNATIVES else []
+        return _either([sorted(_required(branch), key=_worth, reverse=True) for branch in argument[1]])
     return []
+
+
+def _either(branches: list[list[tuple[str, ...]]]) -> list[tuple[str, ...]]:
+    """Return what is needed whichever branch is taken: the best groups of all in one, the second best in another, and so on."""
+    if not all(branches):
+        return []
+    merged = [
+        tuple(dict.fromkeys(text for groups in branches for text in groups[min(rank, len(groups) - 1)]))
+        for rank in range(max(map(len, branches)))
+    ]
+    return [group for group in merged if len(group) <= _MOST_ALTERNATIVES]
 
 
 def _worth(group: tuple[str, ...]) -> tuple[int, int]:
