@@ -4,20 +4,25 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-system test-pysigma2 test-lowest support lint types docs bench clean
+.PHONY: demo demo-monitor test test-system test-pysigma2 test-lowest support lint types docs bench clean
 
 demo: $(VENV)/.installed  ## scan the example logs with the example rules
 	$(BIN)/sigma-pyeval scan -r examples/rules -p linux_eval --format table examples/logs
 
+demo-monitor: $(VENV)/.installed  ## follow the example logs for ten seconds and show alerts
+	timeout --preserve-status 10 $(BIN)/sigma-pyeval monitor -c examples/monitor.yml
+
 test: $(VENV)/.installed  ## run the test suite with coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
-test-system: $(VENV)/.installed  ## run the tests that need a browser (Debian: apt-get install chromium)
-	@command -v chromium chromium-browser google-chrome >/dev/null || echo "no Chromium found, its tests are skipped: apt-get install chromium"
+SYSTEM_PACKAGES := chromium systemd-journal-remote rsyslog rsyslog-gnutls
+
+test-system: $(VENV)/.installed  ## run the tests that need other programs (Debian: apt-get install $(SYSTEM_PACKAGES))
+	@echo "tests whose program is missing are skipped; on Debian: apt-get install $(SYSTEM_PACKAGES)"
 	$(BIN)/python -m pytest -m system -rs
 
 test-pysigma2: $(VENV)-pysigma2/.installed  ## run the tests of rules and their meaning on pySigma 2
-	$(VENV)-pysigma2/bin/python -m pytest -n 2 --dist loadfile
+	$(VENV)-pysigma2/bin/python -m pytest -n 2 --dist loadfile --ignore tests/monitor
 
 test-lowest: $(VENV)-lowest/.installed  ## run the suite with the oldest versions that pyproject.toml admits
 	$(VENV)-lowest/bin/python -m pytest -n 2 --dist loadfile
@@ -43,17 +48,18 @@ clean:
 
 $(VENV)/.installed: pyproject.toml
 	$(call new-venv,$(VENV))
-	$(BIN)/$(PIP) -e '.[dev,cli]'
+	$(BIN)/$(PIP) -e '.[dev,cli,monitor,kafka,system]'
 	touch $@
 
 $(VENV)-pysigma2/.installed: pyproject.toml
 	$(call new-venv,$(VENV)-pysigma2)
-	$(VENV)-pysigma2/bin/$(PIP) -e '.[dev]' 'pysigma>=2.0.1,<3'
+	$(VENV)-pysigma2/bin/$(PIP) -e '.[dev,monitor,kafka]' 'pysigma>=2.0.1,<3'
 	touch $@
 
 $(VENV)-lowest/.installed: pyproject.toml
 	$(call new-venv,$(VENV)-lowest)
-	$(VENV)-lowest/bin/$(PIP) -e '.[dev]' $$(sed -n '/^dependencies/,/^]/s/^ *"\([A-Za-z-]*\)>=\([0-9.]*\).*/\1==\2/p' pyproject.toml)
+	$(VENV)-lowest/bin/$(PIP) -e '.[dev,monitor,kafka]' \
+	    $$(sed -n -E '/^(dependencies|monitor|kafka) =/,/]$$/s/.*"([A-Za-z-]+)>=([0-9.]+).*/\1==\2/p' pyproject.toml)
 	touch $@
 
 # The programs compared with, each by itself: one that cannot be installed leaves the others.

@@ -95,7 +95,7 @@ def measure_all(run: Run, folder: Path, peers: str, quick: bool) -> None:
     run.measure(
         "log", "-m", "benchmarks.logs", "generate", str(log), str(LOG_MEGABYTES // 20 if quick else LOG_MEGABYTES)
     )
-    for what in ("bytes", "lines", "read", "scan"):
+    for what in ("bytes", "lines", "read", "scan", "monitor"):
         run.measure(f"log {what}", "-m", "benchmarks.logs", what, str(log))
 
 

@@ -10,10 +10,19 @@ from hypothesis import strategies as st
 
 from sigma.pyeval import ExpressionError, compile_expression
 from sigma.pyeval.literals import literal
-from sigma.pyeval.marks import MOST_MARKS, MatchedCall, _located, event_leaves, matched_calls, spans_by_path
+from sigma.pyeval.marks import (
+    MOST_FOUND,
+    MOST_PARTS,
+    MatchedCall,
+    _located,
+    event_leaves,
+    matched_calls,
+    spans_by_path,
+)
 from sigma.pyeval.matchers import MATCHERS
 from sigma.pyeval.matchers.regexes import UNDECIDED
 from sigma.pyeval.matchers.values import leaves, lookup, text_of
+from sigma.pyeval.spans import MOST_MARKS
 
 A, B = ("A",), ("B",)
 
@@ -112,6 +121,30 @@ def test_marks_of_a_long_value_are_bounded() -> None:
     assert len(call.marks) == MOST_MARKS
 
 
+@pytest.mark.parametrize(
+    "call", ["contains_any(event, 'A', {})", "keyword_any(event, {})", "regex(event, 'A', '{[0]}')"]
+)
+def test_values_of_a_long_list_are_bounded(call: str) -> None:
+    """A list of ten thousand values, written by somebody who knows the rule, takes no second of work."""
+    expression = call.format(("x", "y", "z"))
+    found = matched_calls(expression, {"A": ["xyz" * 200] * 10_000}, known=True)
+    assert len(found[0].paths) == MOST_FOUND
+    assert len(found[0].marks) <= MOST_PARTS
+    [last] = matched_calls(expression, {"A": ["-"] * 9_999 + ["x"]})
+    assert last.paths == (("A", 9_999),)
+
+
+@pytest.mark.parametrize("value", [None, "", "x", [], [None], [None, "x"], ["", None], [[]], {}, [{}]])
+@pytest.mark.parametrize("matcher", ["exists", "has_value", "is_null"])
+def test_presence_is_asked_of_each_value(matcher: str, value: object) -> None:
+    """What is named is what the matcher says of the value by itself."""
+    event = {"A": value}
+    calls = matched_calls(f"{matcher}(event, 'A')", event)
+    assert bool(calls) == MATCHERS[matcher](event, "A")
+    wanted = tuple(path for path, one in _located(event, "A") if MATCHERS[matcher]({"A": one}, "A"))
+    assert [call.paths for call in calls] == [wanted] * len(calls)
+
+
 def test_foreign_values_are_read_as_plain_data() -> None:
     """Sets, tuples and objects of other libraries raise nothing."""
     [call] = matched_calls("contains(event, 'A', 'x')", {"A": (object(), "x"), 5: "x"})  # type: ignore[dict-item]
@@ -155,6 +188,16 @@ def test_what_is_no_expression_is_refused() -> None:
         matched_calls("__import__('os')", {})
 
 
+def test_deep_nesting_is_followed() -> None:
+    """As deep as Python lets an expression be."""
+    expression, event = "contains(event, 'A', 'x')", {"A": "x"}
+    for number in range(90):
+        expression = f"({expression} and exists(event, 'A') or not exists(event, 'B{number}') and exists(event, 'C'))"
+    assert len(matched_calls(expression, event)) == 91
+    assert matched_calls(expression, event, known=True) == matched_calls(expression, event)
+    assert matched_calls(f"not {expression}", event) == ()
+
+
 LETTERS = st.text(alphabet="abAB/\\*?İiσΣς .", max_size=6)
 PATTERNS = st.text(alphabet="abAB/İiσ .", min_size=1, max_size=3)
 VALUES = st.recursive(
@@ -168,10 +211,14 @@ TEXT_MATCHERS = [
 ]  # fmt: skip
 
 
+KEYWORDS = ["keyword", "keyword_any", "keyword_all", "keyword_cased"]
+WILDCARDS = ["keyword_wildcard", "keyword_wildcard_cased", "keyword_whole", "keyword_whole_cased"]
+
+
 @st.composite
 def calls(draw: st.DrawFn) -> str:
     """A call of a text matcher or keyword."""
-    name = draw(st.sampled_from([*TEXT_MATCHERS, "keyword", "keyword_any", "keyword_all", "keyword_cased"]))
+    name = draw(st.sampled_from([*TEXT_MATCHERS, *KEYWORDS]))
     many = name.endswith(("_any", "_all"))
     value = draw(st.lists(PATTERNS, min_size=1, max_size=3).map(tuple) if many else PATTERNS)
     field = "" if name.startswith("keyword") else f"{draw(st.sampled_from(['A', 'B', 'A.B', 'A.0', 'B.A']))!r}, "
@@ -220,6 +267,49 @@ def test_every_call_named_holds(expression: str, event: dict[str, Any]) -> None:
         values = (call.values,) if call.matcher.endswith(("_any", "_all")) else call.values
         arguments = values if call.field is None else (call.field, *values)
         assert MATCHERS[call.matcher](event, *arguments)
+
+
+@st.composite
+def conditions(draw: st.DrawFn) -> str:
+    """Any connection of calls, keywords with wildcards and negations among them."""
+    wildcard = st.builds(
+        lambda name, glob: f"{name}(event, {literal(glob)})",
+        st.sampled_from(WILDCARDS),
+        st.text(alphabet="abA*?\\İς", min_size=1, max_size=4),
+    )
+    negated = st.sampled_from(["", "not ", "not not "])
+    return draw(
+        st.recursive(
+            calls() | wildcard,
+            lambda inner: st.tuples(negated, inner, st.sampled_from([" and ", " or "]), negated, inner).map(
+                lambda parts: f"({''.join(parts)})"
+            ),
+            max_leaves=5,
+        )
+    )
+
+
+@given(conditions(), EVENTS)
+def test_what_is_known_is_found_the_same(expression: str, event: dict[str, Any]) -> None:
+    """Without asking again whether the expression holds; and every call that is named holds of each value named."""
+    found = matched_calls(expression, event)
+    if not compile_expression(expression)(event):
+        assert found == ()
+        return
+    assert matched_calls(expression, event, known=True) == found
+    values = dict(event_leaves(event))
+    for call in found:
+        patterns = [((value,),) for value in call.values] if call.matcher.endswith(("_any", "_all")) else [call.values]
+        some = call.matcher.replace("_all", "_any")
+        field = () if call.field is None else (call.field,)
+        if call.field is None:
+            held = {
+                path for path, value in values.items() if any(MATCHERS[some]({"": value}, *one) for one in patterns)
+            }
+            assert set(call.paths) == held
+        for path in call.paths:
+            name = call.field or ""
+            assert any(MATCHERS[some]({name: values[path]}, *field, *one) for one in patterns)
 
 
 @given(st.text(alphabet="ab*?", min_size=1, max_size=6), st.text(alphabet="ab\n", max_size=8))

@@ -31,23 +31,40 @@ def parse_documents(text: str | bytes) -> list[dict[str, Any]]:
     Raises:
         DocumentError: Not YAML, not mappings, or nested or multiplied beyond what a rule needs.
     """
-    import yaml
-
-    try:
-        if len(text) > LARGE_FILE_BYTES:
-            _check_nesting(text)
-        documents = list(yaml.load_all(text, Loader=_yaml_loader()))
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        if isinstance(error, DocumentError):
-            raise
-        raise DocumentError(_yaml_reason(error), "correct the YAML") from error
-    documents = [document for document in documents if document is not None]
+    documents = [document for document in _parse_yaml(text) if document is not None]
     for document in documents:
         if not isinstance(document, dict):
             reason = f"a rule is a mapping of keys, not {type(document).__name__}"
             raise DocumentError(reason, "is this a Sigma rule file?")
         _check_document(document)
     return documents
+
+
+def parse_yaml(text: str | bytes) -> Any:
+    """Return the one document of *text*; keys written twice are an error.
+
+    Raises:
+        DocumentError: Not YAML, several documents, or nested or multiplied beyond reason.
+    """
+    documents = _parse_yaml(text)
+    if len(documents) > 1:
+        raise DocumentError("several documents, divided by ---", "write one")
+    if documents and isinstance(documents[0], dict):
+        _check_document(documents[0])
+    return documents[0] if documents else None
+
+
+def _parse_yaml(text: str | bytes) -> list[Any]:
+    import yaml
+
+    try:
+        if len(text) > LARGE_FILE_BYTES:
+            _check_nesting(text)
+        return list(yaml.load_all(text, Loader=_yaml_loader()))
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        if isinstance(error, DocumentError):
+            raise
+        raise DocumentError(_yaml_reason(error), "correct the YAML") from error
 
 
 @lru_cache(maxsize=1)

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import ast
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from itertools import islice
+from typing import Any, Final, NamedTuple, TypeVar
 
-from .events import holds, plain_event
-from .expression import call_arguments, parse_expression
+from .conditions import Call, Condition, parse_conditions
+from .events import plain_event
 from .matchers import MATCHERS
-from .matchers.regexes import compile_regex, search_any
-from .matchers.text import parse_glob
+from .matchers.regexes import search_any
 from .matchers.values import leaves, text_of, texts
+from .spans import MOST_MARKS, PRESENCE, Span, find_spans
 
 Path = tuple[str | int, ...]
 """Where a value stands in an event: keys, and positions within lists."""
 
-Span = tuple[int, int]
-"""Begin and end in a value's text, counted in characters."""
+_Hit = tuple[Path, object, tuple[Any, ...]]  # where a value stands, the value, and the pattern that holds of it
+_T = TypeVar("_T")
 
-MOST_MARKS: Final = 500
-"""So many parts of one value are marked for one pattern; further occurrences are left unmarked."""
+MOST_FOUND: Final = 500
+"""So many values of an event are named for one pattern."""
+
+MOST_PARTS: Final = 20_000
+"""So many parts of an event are marked for one call."""
 
 
 class Mark(NamedTuple):
@@ -40,8 +41,7 @@ class Mark(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class MatchedCall:
+class MatchedCall(NamedTuple):
     """A call of an expression that holds on an event and so helped the rule to match.
 
     Attributes:
@@ -59,7 +59,9 @@ class MatchedCall:
     marks: tuple[Mark, ...]
 
 
-def matched_calls(expression: str, event: Mapping[str, Any], *, unsafe_regex: bool = False) -> tuple[MatchedCall, ...]:
+def matched_calls(
+    expression: str, event: Mapping[str, Any], *, unsafe_regex: bool = False, known: bool = False
+) -> tuple[MatchedCall, ...]:
     """Return the calls of *expression* that make it true of *event*, in its order; none where it is false.
 
     Of ``and`` all parts count, of ``or`` those that hold; a part under ``not`` counts by being false and has
@@ -69,26 +71,15 @@ def matched_calls(expression: str, event: Mapping[str, Any], *, unsafe_regex: bo
         expression: A rule's expression.
         event: Any event.
         unsafe_regex: As in ``parse_expression``: say so of an expression that was held against this event before.
+        known: Whether the expression is known to be true of the event, which spares most of the work.
 
     Raises:
         ExpressionError: *expression* is none.
     """
-    event = plain_event(event)
-    nodes = _nodes(expression, unsafe_regex)
-    verdicts: dict[int, bool] = {}
-    for node in reversed(nodes):
-        verdicts[id(node)] = _verdict(node, verdicts, event)
-    wanted = {id(nodes[0]): True} if verdicts[id(nodes[0])] else {}
-    for node in nodes:
-        if (verdict := wanted.get(id(node))) is None:
-            continue
-        if isinstance(node, ast.BoolOp):
-            wanted |= {id(part): verdict for part in node.values if verdicts[id(part)] is verdict}
-        elif isinstance(node, ast.UnaryOp):
-            wanted[id(node.operand)] = not verdict
-    calls = [node for node in nodes if isinstance(node, ast.Call) and wanted.get(id(node))]
-    calls.sort(key=lambda call: (call.lineno, call.col_offset))
-    return tuple(_matched_call(call, event) for call in calls)
+    asked = _Asked(event if _is_flat(event) else plain_event(event))
+    found: list[Call] = []
+    _explain(parse_conditions(expression, unsafe_regex=unsafe_regex), asked, known, found)
+    return tuple(_matched_call(call, asked) for call in found)
 
 
 def spans_by_path(calls: Iterable[MatchedCall]) -> dict[Path, list[Span]]:
@@ -103,27 +94,70 @@ def spans_by_path(calls: Iterable[MatchedCall]) -> dict[Path, list[Span]]:
     return found
 
 
-@lru_cache(maxsize=4096)
-def _nodes(expression: str, unsafe_regex: bool) -> tuple[ast.expr, ...]:
-    """Return the connectives and calls of an expression, each before its parts."""
-    nodes = [parse_expression(expression, unsafe_regex=unsafe_regex)]
-    for node in nodes:  # grows while it is read
-        if isinstance(node, ast.BoolOp):
-            nodes.extend(node.values)
-        elif isinstance(node, ast.UnaryOp):
-            nodes.append(node.operand)
-    return tuple(nodes)
+_FLAT = frozenset({str, int, float, bool, type(None)})
+_TEXT = frozenset({str})
+# Keywords of which the literal is the whole meaning.
+_PLAIN_KEYWORDS = frozenset({"keyword", "keyword_cased"})
 
 
-def _verdict(node: ast.expr, verdicts: Mapping[int, bool], event: Mapping[str, Any]) -> bool:
-    if isinstance(node, ast.BoolOp):
-        parts = [verdicts[id(part)] for part in node.values]
-        return all(parts) if isinstance(node.op, ast.And) else any(parts)
-    if isinstance(node, ast.UnaryOp):
-        return not verdicts[id(node.operand)]
-    assert isinstance(node, ast.Call)  # noqa: S101 - parse_expression lets nothing else through
-    name, arguments = call_arguments(node)
-    return holds(lambda of: _holds(name, of, arguments), event)
+def _is_flat(event: object) -> bool:
+    """Return whether *event* is plain data without any container: its own ``plain_event``."""
+    return type(event) is dict and _FLAT.issuperset(map(type, event.values())) and _TEXT.issuperset(map(type, event))
+
+
+class _Asked:
+    """An event while it is asked; what keywords look at is made once, and only for them."""
+
+    def __init__(self, event: Mapping[str, Any]) -> None:
+        self.event = event
+
+    @cached_property
+    def texts(self) -> list[tuple[Path, str]]:
+        """Every value that has a text, with its place."""
+        return [(path, text) for path, value in event_leaves(self.event) if (text := text_of(value)) is not None]
+
+    @cached_property
+    def folded(self) -> list[str]:
+        """``texts`` in lower case."""
+        return [text.lower() for _, text in self.texts]
+
+    @cached_property
+    def joined(self) -> tuple[str, str]:
+        """All texts, as they are and in lower case: what is in none of them is not in here, or hardly ever."""
+        return "\0".join(text for _, text in self.texts), "\0".join(self.folded)
+
+    def may_hold(self, call: Call) -> bool:
+        """Return whether the literal parts of one of a keyword's patterns all occur somewhere in the event."""
+        joined = self.joined[not call.single.endswith("_cased")]
+        return any(all(literal in joined for literal in literals) for literals in call.literals)
+
+
+def _explain(condition: Condition, asked: _Asked, known: bool, found: list[Call]) -> bool:
+    """Return whether *condition* holds, as far as it is not *known* to; append to *found* the calls that make it hold."""
+    if isinstance(condition, Call):
+        if not known and _is_true(condition, asked) is condition.negated:
+            return False
+        if not condition.negated:
+            found.append(condition)
+        return True
+    before = len(found)
+    if not condition.every:
+        holds = False
+        for part in condition.shown:
+            holds |= _explain(part, asked, False, found)
+        for part in condition.silent:
+            holds = holds or known or _explain(part, asked, False, found)
+        return holds
+    for part in condition.shown if known else condition.shown + condition.silent:
+        if not _explain(part, asked, known, found):
+            del found[before:]
+            return False
+    return True
+
+
+def _is_true(call: Call, asked: _Asked) -> bool:
+    """Return what the matcher says of the event, without asking it where the answer is plain."""
+    return (not call.literals or asked.may_hold(call)) and _holds(call.matcher, asked.event, call.arguments)
 
 
 def _holds(name: str, event: Mapping[str, Any], arguments: tuple[Any, ...]) -> bool:
@@ -135,41 +169,86 @@ def _holds(name: str, event: Mapping[str, Any], arguments: tuple[Any, ...]) -> b
     return search_any([text[:characters] for text in values], pattern, flags)
 
 
-def _matched_call(call: ast.Call, event: Mapping[str, Any]) -> MatchedCall:
-    name, arguments = call_arguments(call)
-    if name.startswith("keyword"):
-        return _matched_keyword(name, arguments, event)
-    field, values = arguments[0], arguments[1:]
+def _matched_call(call: Call, asked: _Asked) -> MatchedCall:
+    """Return what a call that holds is true for."""
+    if call.field is None:
+        hits = _keyword_hits(call, asked)
+    elif call.matcher.endswith("_field"):
+        return _matched_reference(call.matcher, call.field, call.values[0], asked.event)
+    else:
+        hits = _field_hits(call, call.field, asked.event)
+    is_list = call.single != call.matcher
+    values = tuple(dict.fromkeys(pattern[0] for _, _, pattern in hits)) if is_list else call.values
+    paths = tuple(dict.fromkeys(path for path, _, _ in hits))
+    if call.single in PRESENCE:
+        return MatchedCall(call.matcher, call.field, values, paths, ())
+    found = (mark for path, value, pattern in hits for mark in _marks(call.single, path, value, pattern))
+    marks = dict.fromkeys(islice(found, MOST_PARTS))
+    return MatchedCall(call.matcher, call.field, values, paths, tuple(marks))
+
+
+def _field_hits(call: Call, field: str, event: Mapping[str, Any]) -> list[_Hit]:
+    patterns = _patterns_that_hold(call, event)
+    if type(value := event.get(field, event)) in _FLAT:
+        return [((field,), value, pattern) for pattern in patterns]
     located = list(_located(event, field))
-    if name.endswith("_field"):
-        return _matched_reference(name, field, values[0], located, event)
-    single, patterns = _single(name, values)
-    hits = [
-        (path, value, pattern)
-        for pattern in patterns
-        for path, value in located
-        if _holds(single, {field: value}, (field, *pattern))
-    ]
-    matched = tuple(pattern for pattern in patterns if any(hit is pattern for _, _, hit in hits))
-    marks = (mark for path, value, pattern in hits for mark in _marks(single, path, value, pattern))
-    return MatchedCall(name, field, _arguments(name, values, matched), _paths(hits), tuple(dict.fromkeys(marks)))
+    hits: list[_Hit] = []
+    for pattern in patterns:
+        holds = partial(_holds_of_some, call.single, field, pattern)
+        # Whether a value is there is not asked of many at once: a list is there though its members are null.
+        found = (one for one in located if holds([one])) if call.single in PRESENCE else _narrowed(located, holds)
+        hits += [(path, value, pattern) for path, value in islice(found, MOST_FOUND)]
+    return hits
 
 
-def _matched_keyword(name: str, arguments: tuple[Any, ...], event: Mapping[str, Any]) -> MatchedCall:
-    single, patterns = _single(name, arguments)
-    leaves = list(event_leaves(event))
-    hits = [
-        (path, value, pattern) for pattern in patterns for path, value in leaves if _holds(single, {"": value}, pattern)
-    ]
-    matched = tuple(pattern for pattern in patterns if any(hit is pattern for _, _, hit in hits))
-    marks = (mark for path, value, pattern in hits for mark in _marks(single, path, value, pattern))
-    return MatchedCall(name, None, _arguments(name, arguments, matched), _paths(hits), tuple(dict.fromkeys(marks)))
+def _holds_of_some(single: str, field: str, pattern: tuple[Any, ...], some: Sequence[tuple[Path, object]]) -> bool:
+    """Return whether the matcher holds of a field with these values."""
+    return _holds(single, {field: [value for _, value in some]}, (field, *pattern))
 
 
-def _matched_reference(
-    name: str, field: str, other: str, located: list[tuple[Path, object]], event: Mapping[str, Any]
-) -> MatchedCall:
+def _keyword_hits(call: Call, asked: _Asked) -> list[_Hit]:
+    cased, is_plain = call.single.endswith("_cased"), call.single in _PLAIN_KEYWORDS
+    texts = [text for _, text in asked.texts] if cased else asked.folded
+    joined = asked.joined[not cased]
+    hits: list[_Hit] = []
+    for pattern, literals in zip(call.patterns, call.literals, strict=True):
+        if not all(literal in joined for literal in literals):
+            continue
+        found = (
+            (path, text, pattern)
+            for (path, text), searched in zip(asked.texts, texts, strict=True)
+            if all(literal in searched for literal in literals)
+            and (is_plain or _holds(call.single, {"": text}, pattern))
+        )
+        hits += islice(found, MOST_FOUND)
+    return hits
+
+
+def _patterns_that_hold(call: Call, event: Mapping[str, Any]) -> Iterable[tuple[Any, ...]]:
+    """Return for which of its patterns a field's call holds that does hold: which of its list, or its only one."""
+    if not call.matcher.endswith("_any"):
+        return call.patterns
+    matcher = MATCHERS[call.matcher]
+    return _narrowed(call.patterns, lambda some: matcher(event, call.field, tuple(value for (value,) in some)))
+
+
+def _narrowed(items: Sequence[_T], holds_of_any: Callable[[Sequence[_T]], bool]) -> Iterator[_T]:
+    """Yield the members of *items* that something holds of, in order, by halves: it does hold of one of them."""
+    pending = [(0, len(items), True)]
+    while pending:
+        start, end, known = pending.pop()
+        if not known and not holds_of_any(items[start:end]):
+            continue
+        if end - start == 1:
+            yield items[start]
+        elif start < end:
+            middle = (start + end) // 2
+            pending += [(middle, end, False), (start, middle, False)]
+
+
+def _matched_reference(name: str, field: str, other: str, event: Mapping[str, Any]) -> MatchedCall:
     """Return the call of two fields: the part of the one, the whole of the other."""
+    located = list(_located(event, field))
     marks: dict[Mark, None] = {}
     paths: dict[Path, None] = {}
     for other_path, pattern in _located(event, other):
@@ -182,140 +261,42 @@ def _matched_reference(
     return MatchedCall(name, field, (other,), tuple(paths), tuple(marks))
 
 
-def _single(name: str, values: tuple[Any, ...]) -> tuple[str, list[tuple[Any, ...]]]:
-    """Return the matcher of one pattern that *name* applies to each of a list, and the arguments of each application."""
-    single = name.removesuffix("_any").removesuffix("_all")
-    return (name, [values]) if single == name else (single, [(value,) for value in values[0]])
-
-
-def _arguments(name: str, values: tuple[Any, ...], matched: tuple[tuple[Any, ...], ...]) -> tuple[Any, ...]:
-    """Return the arguments to show: of a list the members that hold, otherwise all."""
-    return tuple(pattern[0] for pattern in matched) if name.endswith(("_any", "_all")) else values
-
-
-def _paths(hits: Iterable[tuple[Path, object, object]]) -> tuple[Path, ...]:
-    return tuple(dict.fromkeys(path for path, _, _ in hits))
-
-
 def _marks(single: str, path: Path, value: object, pattern: tuple[Any, ...]) -> Iterator[Mark]:
     text = text_of(value)
     if text is None:
         return
-    for start, end in _spans(single, text, pattern)[:MOST_MARKS]:
+    for start, end in find_spans(single, text, pattern)[:MOST_MARKS]:
         if start < end:
             yield Mark(path, start, end)
-
-
-def _spans(single: str, text: str, pattern: tuple[Any, ...]) -> list[Span]:
-    """Return which parts of *text*, of which the matcher holds, made it hold."""
-    if single.removeprefix("keyword_").startswith("regex"):
-        source, flags, *bound = (*pattern, "")[: max(2, len(pattern))]
-        return _found_span(source, flags, text[: bound[0]] if bound else text)
-    find = _FINDERS.get(single.removesuffix("_cased"))
-    if find is None:
-        return [] if single in _PRESENCE else [(0, len(text))]
-    if single.endswith("_cased"):
-        return find(text, pattern[0])
-    folded = text.lower()
-    spans = find(folded, pattern[0].lower())
-    return spans if len(folded) == len(text) else _unfolded(text, spans)
-
-
-def _found_span(pattern: str, flags: str, text: str) -> list[Span]:
-    """Return where the first match is, without the run that a pattern made linear reads in front of what it is about."""
-    found = compile_regex(pattern, flags).search(text)
-    if found is None:
-        return []
-    if lead := _LEAD.match(pattern):
-        # The run ends where this is found first, so nothing is searched twice.
-        found = compile_regex("(?>" + pattern[lead.end() :], flags).search(text, found.start()) or found
-    return [found.span()]
-
-
-def _unfolded(text: str, spans: list[Span]) -> list[Span]:
-    """Return *spans* of ``text.lower()`` as spans of *text*: one letter (U+0130) becomes two characters."""
-    origin = [index for index, letter in enumerate(text) for _ in letter.lower()]
-    return [(origin[start], origin[end - 1] + 1) for start, end in spans if start < end]
-
-
-def _occurrences(text: str, needle: str) -> list[Span]:
-    found: list[Span] = []
-    start = text.find(needle) if needle else -1
-    while start >= 0 and len(found) < MOST_MARKS:
-        found.append((start, start + len(needle)))
-        start = text.find(needle, start + len(needle))
-    return found
-
-
-def _glob_runs(text: str, glob: str) -> list[Span]:
-    """Return where the parts of *glob* between its ``*`` stand in *text*, which it fits: each as early as possible."""
-    runs: list[list[str]] = [[]]
-    for part in parse_glob(glob):
-        if part == "*":
-            runs.append([])
-        else:
-            runs[-1].append(part)
-    found: list[Span] = []
-    position = 0
-    for run in runs[:-1] or runs:
-        pattern = "".join("." if part == "?" else re.escape(part[1:]) for part in run)
-        match = re.compile(pattern, re.DOTALL).search(text, position)
-        if match is None:  # the text does not fit; then all of it is the honest answer
-            return [(0, len(text))]
-        found.append(match.span())
-        position = match.end()
-    if len(runs) > 1:  # what follows the last star stands at the end, and all its parts have one length
-        width = sum(1 if part == "?" else len(part) - 1 for part in runs[-1])
-        found.append((len(text) - width, len(text)))
-    return found
-
-
-def _inner_glob_runs(text: str, glob: str) -> list[Span]:
-    backslashes = len(glob) - len(glob.rstrip("\\"))
-    return _glob_runs(text, "*" + glob + ("\\" if backslashes % 2 else "") + "*")
-
-
-# How ``regex_safety`` begins a pattern that it made linear: not behind one of a class, then the class up to the first match.
-_LEAD = re.compile(r"\(\?<!(\.|\\.|\[\^?\]?(?:\\.|[^\]\\])*\])\)\(\?>\1\*\?")
-# Matchers that ask whether there is a value, not what it is.
-_PRESENCE = ("exists", "has_value", "is_null")
-# Where a pattern stands in a text that it fits. Any other matcher is about the whole value.
-_FINDERS: Final[dict[str, Callable[[str, str], list[Span]]]] = {
-    "contains": _occurrences,
-    "keyword": _occurrences,
-    "startswith": lambda _, prefix: [(0, len(prefix))],
-    "endswith": lambda text, suffix: [(len(text) - len(suffix), len(text))],
-    "wildcard": _glob_runs,
-    "keyword_whole": _glob_runs,
-    "keyword_wildcard": _inner_glob_runs,
-}
 
 
 def _located(event: Mapping[str, Any], field: str) -> Iterator[tuple[Path, object]]:
     """Yield the values of *field* with their places; the same values as ``matchers.values.lookup``."""
     if field in event:
-        yield from _elements((field,), event[field])
+        yield from elements((field,), event[field])
         return
     found: list[tuple[Path, object]] = [((), event)]
     for name in field.split("."):
-        found = [child for path, parent in found for child in _children(path, parent, name)]
+        found = [child for path, parent in found for child in children(path, parent, name)]
     for path, value in found:
-        yield from _elements(path, value)
+        yield from elements(path, value)
 
 
-def _children(path: Path, parent: object, name: str) -> Iterator[tuple[Path, object]]:
+def children(path: Path, parent: object, name: str) -> Iterator[tuple[Path, object]]:
+    """Yield the values that one name of a dotted path leads to, with their places; as ``matchers.values.lookup``."""
     if isinstance(parent, dict):
         if name in parent:
             yield (*path, name), parent[name]
     elif isinstance(parent, list):
-        for inner, item in _elements(path, parent):
+        for inner, item in elements(path, parent):
             if isinstance(item, dict) and name in item:
                 yield (*inner, name), item[name]
         if name.isdecimal() and name.isascii() and len(name) < 10 and int(name) < len(parent):
             yield (*path, int(name)), parent[int(name)]
 
 
-def _elements(path: Path, value: object) -> Iterator[tuple[Path, object]]:
+def elements(path: Path, value: object) -> Iterator[tuple[Path, object]]:
+    """Yield *value*, or the members of a list, lists within it taken apart, with their places."""
     pending: list[tuple[Path, object]] = [(path, value)]
     read: set[int] = set()  # a list within itself is read once
     while pending:

@@ -15,7 +15,7 @@ from sigma.pyeval.monitor.batches import Batch, DeadLetter, Json, Source
 class KeptIntake:
     """Takes every batch, settles it at once with *alerts_for*, and keeps what the source told.
 
-    Set ``open`` to an unset event to make ``put`` wait (back-pressure), and ``room`` to False to have ``put_nowait`` refuse.
+    Clear ``open`` to make ``put`` wait (back-pressure).
     """
 
     def __init__(self, checkpoints: Mapping[str, Json] | None = None) -> None:
@@ -23,7 +23,6 @@ class KeptIntake:
         self.stopping = asyncio.Event()
         self.open = asyncio.Event()
         self.open.set()
-        self.room = True
         self.alerts_for: Callable[[Batch], list[Mapping[str, Json]]] = lambda batch: []
         self.batches: list[Batch] = []
         self.losses: Counter[str] = Counter()
@@ -55,11 +54,6 @@ class KeptIntake:
     async def put(self, batch: Batch) -> None:
         await self.open.wait()
         self._take(batch)
-
-    def put_nowait(self, batch: Batch) -> bool:
-        if self.room:
-            self._take(batch)
-        return self.room
 
     def _take(self, batch: Batch) -> None:
         self.batches.append(batch)

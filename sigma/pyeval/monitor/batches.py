@@ -75,18 +75,17 @@ class Intake(Protocol):
     """What a running source is given: where its batches go, and how it tells what happens to it.
 
     Attributes:
-        checkpoints: By stream, the state that the source left when it ran before.
         stopping: Set when the source is to end: it returns from ``run`` after its last batch.
     """
 
-    checkpoints: Mapping[str, Json]
     stopping: asyncio.Event
+
+    @property
+    def checkpoints(self) -> Mapping[str, Json]:
+        """By stream, the state that the source left when it ran before."""
 
     async def put(self, batch: Batch) -> None:
         """Hand over a batch; waits while the queue is full, which is how back-pressure reaches the source."""
-
-    def put_nowait(self, batch: Batch) -> bool:
-        """Hand over a batch if there is room; for sources that cannot make their peer wait (UDP)."""
 
     def dropped(self, count: int, reason: str) -> None:
         """Count and log what was lost before it could be judged."""
@@ -113,9 +112,17 @@ class Source(Protocol):
         lag_unit: What ``Intake.lag`` counts: ``seconds``, ``bytes``, ``messages``, or ``""`` where there is none.
     """
 
-    name: str
-    kind: str
-    lag_unit: str
+    @property
+    def name(self) -> str:
+        """Unique among the sources."""
+
+    @property
+    def kind(self) -> str:
+        """The type in the configuration."""
+
+    @property
+    def lag_unit(self) -> str:
+        """The unit of the lag."""
 
     async def run(self, intake: Intake) -> None:
         """Read until the input ends or ``intake.stopping`` is set, then return; every line read has been put.
@@ -159,10 +166,21 @@ class Sink(Protocol):
         linger: Seconds that the first alert may wait for others to be sent together (an e-mail digest).
     """
 
-    name: str
-    kind: str
-    most: int
-    linger: float
+    @property
+    def name(self) -> str:
+        """Unique among the sinks."""
+
+    @property
+    def kind(self) -> str:
+        """The type in the configuration."""
+
+    @property
+    def most(self) -> int:
+        """Alerts of one call."""
+
+    @property
+    def linger(self) -> float:
+        """Seconds to wait for more."""
 
     async def send(self, alerts: Sequence[Mapping[str, Json]]) -> None:
         """Deliver *alerts*; when this returns the other side has accepted all of them. May be cancelled.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from .lines import LineStream
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -44,6 +46,11 @@ class LineSettings(SourceSettings):
 
     options: dict[str, str | bool] = {}
     """Options of the log format."""
+
+    @model_validator(mode="after")
+    def _known_format(self) -> Self:
+        LineStream(self.format, self.options)
+        return self
 
 
 class SinkSettings(Settings):

@@ -1,0 +1,209 @@
+"""An alert: what is told of one match, as one JSON object of a fixed shape; docs/alert.schema.json describes it.
+
+An alert is plain JSON that every reader takes (RFC 7493, I-JSON): what an event may hold beyond it becomes text. Parts of it
+are shared between alerts: whoever wants to change one copies it first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+
+import orjson
+
+from .attack import parse_attack
+from .codegen import rule_record
+from .conditions import fields_read
+from .event_time import event_time
+from .logs.records import Record
+from .logs.text import without_surrogates
+from .marks import MOST_FOUND, MatchedCall, Path, matched_calls, spans_by_path
+from .matchers.values import text_of
+from .redaction import REDACTED, Redaction, is_within, without
+from .reports.entities import parse_host
+from .rules import Match, Rule
+
+SCHEMA_VERSION: Final = 1
+"""Counts up when a reader of alerts has to change; new members alone do not."""
+
+LONGEST_EXCERPT: Final = 500
+"""Characters of a value that an alert shows as what matched; its event has the whole."""
+
+LONGEST_HOST: Final = 255
+"""Characters of a host's name; RFC 1035 allows 255 octets."""
+
+MOST_VALUES: Final = 100
+"""Patterns of a call's list, values of the event and spans of a value that an alert names, each."""
+
+DEEPEST: Final = 100
+"""How deep an event that has to be rewritten may nest; what lies deeper is replaced by a remark."""
+
+_LEAD = 100  # characters shown in front of the first span of a long value
+_CACHED_CHARACTERS = 1_000
+_CACHED = 2_048
+
+
+def make_alert(
+    match: Match, record: Record, source: Mapping[str, str | int], detected: datetime, redaction: Redaction
+) -> dict[str, Any]:
+    """Return the alert of one match of a record.
+
+    It never fails for an event of JSON types, whatever is in it, and leaves the event as it is.
+
+    Args:
+        match: The rule, and the record's event.
+        record: Which log it came from, and its audit serial.
+        source: The source's ``name`` and ``type``, and the record's place in it.
+        detected: When the rule was held against the event, aware.
+        redaction: What is not shown of the event.
+    """
+    event, rule = match.event, match.rule
+    identity, is_portable = alert_id(match, source)
+    places = redaction.places(event) if redaction.fields else None
+    shown = without(event, places) if places else event
+    host = parse_host(shown)
+    about = _about_rule(rule)
+    alert = {
+        "schema_version": SCHEMA_VERSION,
+        "id": identity,
+        "rule": about["rule"],
+        "attack": about["attack"],
+        "event": shown,
+        "event_time": _when(shown, detected),
+        "detected": rfc3339(detected),
+        "host": None if host is None else host[:LONGEST_HOST],
+        "logsource": about["logsource"] | record.logsource.as_dict(),
+        "source": dict(source) if record.serial is None else {**source, "serial": record.serial},
+        "matched": _matched_often(rule.expression, event, places or set()),
+    }
+    return alert if is_portable else _portable(alert)
+
+
+def alert_id(match: Match, source: Mapping[str, str | int]) -> tuple[str, bool]:
+    """Return the id of a match's alert, and whether all that it is made of is portable JSON.
+
+    The id is made from the source's name, the record's place in it, the event as it was read and the rule's id (without one,
+    its title and hash): the same when the record is read again, whatever is redacted by then.
+    """
+    rule = match.rule
+    named = rule.id or [rule.title, rule.source_hash]
+    place = {key: value for key, value in source.items() if key not in {"name", "type"}}
+    what = [source.get("name"), place, match.event, named]
+    try:
+        text, is_portable = orjson.dumps(what, option=orjson.OPT_SORT_KEYS), True
+    except TypeError:  # lone surrogates, integers beyond 64 bits, more than 254 levels
+        text, is_portable = orjson.dumps(_portable(what), option=orjson.OPT_SORT_KEYS), False
+    return hashlib.sha256(text).hexdigest()[:32], is_portable
+
+
+def _when(event: Mapping[str, Any], now: datetime) -> str | None:
+    moment = event_time(event, now=now)
+    try:
+        return None if moment is None else rfc3339(moment)
+    except OverflowError:  # the first and the last hours of the calendar are none in UTC
+        return None
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return an aware datetime as RFC 3339 in UTC, with microseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _portable(value: Any, depth: int = 0) -> Any:
+    """Return *value* as JSON that all readers take: no lone surrogates, integers of 64 bits, nested no deeper than they go."""
+    if isinstance(value, str):
+        return without_surrogates(value)
+    if isinstance(value, (dict, list, tuple)) and depth > DEEPEST:
+        return "[nested too deep]"
+    if isinstance(value, dict):
+        return {_key(key): _portable(member, depth + 1) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_portable(member, depth + 1) for member in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return text_of(value) or hex(value)  # a number of thousands of digits has no decimal text
+    return value if isinstance(value, (bool, int, float)) else text_of(value)
+
+
+def _key(key: object) -> str:
+    return without_surrogates(key) if isinstance(key, str) else text_of(key) or ""
+
+
+@lru_cache(maxsize=8_192)
+def _about_rule(rule: Rule) -> dict[str, Any]:
+    """Return what all alerts of a rule say of it."""
+    attack = parse_attack(rule.tags)
+    about: dict[str, Any] = _portable(
+        {
+            "rule": rule_record(rule),
+            "attack": {
+                "tactics": list(attack.tactics),
+                "techniques": list(attack.techniques),
+                "groups": list(attack.groups),
+                "software": list(attack.software),
+            },
+            "logsource": rule.logsource.as_dict(),
+        }
+    )
+    return about
+
+
+def _matched_often(expression: str, event: Mapping[str, Any], hidden: set[Path]) -> list[dict[str, Any]]:
+    """Return ``_matched``, remembered by the few fields that the expression reads: floods of events repeat them."""
+    fields = fields_read(expression, unsafe_regex=True)
+    if fields is None or any(place[0] in fields for place in hidden):
+        return _matched(expression, event, hidden)
+    values = tuple(event.get(field) for field in fields)
+    length = 0
+    for field, value in zip(fields, values, strict=True):
+        if type(value) is str:
+            length += len(value)
+        elif value is not None or field in event or field.partition(".")[0] in event:
+            return _matched(expression, event, hidden)
+    return _matched_texts(expression, values) if length <= _CACHED_CHARACTERS else _matched(expression, event, hidden)
+
+
+@lru_cache(maxsize=_CACHED)
+def _matched_texts(expression: str, values: tuple[str | None, ...]) -> list[dict[str, Any]]:
+    fields = fields_read(expression, unsafe_regex=True) or ()
+    pairs = zip(fields, values, strict=True)
+    return _matched(expression, {field: value for field, value in pairs if value is not None}, set())
+
+
+def _matched(expression: str, event: Mapping[str, Any], hidden: set[Path]) -> list[dict[str, Any]]:
+    calls = matched_calls(expression, event, unsafe_regex=True, known=True)  # it was run on this event, and matched
+    return [_call(call, event, hidden) for call in calls]
+
+
+def _call(call: MatchedCall, event: Mapping[str, Any], hidden: set[Path]) -> dict[str, Any]:
+    """Return a call; where one of the values it holds of is hidden, its patterns would tell that value."""
+    # Of more values than are named, one that is not may be hidden.
+    is_hidden = bool(hidden) and (len(call.paths) >= MOST_FOUND or any(is_within(path, hidden) for path in call.paths))
+    spans = spans_by_path((call,))
+    return {
+        "matcher": call.matcher,
+        "field": call.field,
+        "values": [REDACTED] if is_hidden and call.values else list(call.values[:MOST_VALUES]),
+        "found": [
+            {"path": list(path), "value": REDACTED, "spans": []}
+            if is_hidden and is_within(path, hidden)
+            else _found(path, event, spans.get(path, []))
+            for path in call.paths[:MOST_VALUES]
+        ],
+    }
+
+
+def _found(path: Path, event: Mapping[str, Any], spans: list[tuple[int, int]]) -> dict[str, Any]:
+    """Return a value that a call holds of: its text, of a long one the surroundings of the first span."""
+    value: Any = event
+    for part in path:
+        value = value[part]
+    text = text_of(value)
+    if text is None or len(text) <= LONGEST_EXCERPT:
+        return {"path": list(path), "value": text, "spans": [list(span) for span in spans[:MOST_VALUES]]}
+    start = max(0, min(spans[0][0] - _LEAD, len(text) - LONGEST_EXCERPT)) if spans else 0
+    end = start + LONGEST_EXCERPT
+    cut = [[max(a, start) - start, min(b, end) - start] for a, b in spans[:MOST_VALUES] if a < end and b > start]
+    return {"path": list(path), "value": text[start:end], "offset": start, "spans": cut}

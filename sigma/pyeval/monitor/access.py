@@ -1,0 +1,40 @@
+"""Who may use a route of the server: a bearer token (RFC 6750), compared in constant time."""
+
+from __future__ import annotations
+
+import hmac
+
+from pydantic import SecretStr
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse
+
+
+def refusal(connection: HTTPConnection, token: SecretStr | None = None) -> JSONResponse | None:
+    """Return the reply to a client that may not use the route, or ``None`` if it may.
+
+    Without any token (which ``ServerSettings`` allows on loopback only) pages that a browser shows are kept out: what they
+    send has an ``Origin`` header, and neither a form nor a WebSocket would ask the user.
+
+    Args:
+        connection: A request, or a WebSocket before it is accepted.
+        token: The route's own; the server's unless given.
+    """
+    expected: SecretStr | None = token or connection.app.state.token
+    if expected is None:
+        return _refused(403, "web pages may not use this address") if "origin" in connection.headers else None
+    scheme, _, given = connection.headers.get("authorization", "").partition(" ")
+    known = hmac.compare_digest(given.strip().encode("latin-1"), expected.get_secret_value().encode("utf-8"))
+    if scheme.lower() == "bearer" and known:
+        return None
+    reply = _refused(401, "a valid token is needed: 'Authorization: Bearer ...'")
+    reply.headers["WWW-Authenticate"] = 'Bearer realm="sigma-pyeval"'
+    return reply
+
+
+def client_address(connection: HTTPConnection) -> str:
+    """Return the address that the connection comes from, without port; a proxy's, if there is one between."""
+    return connection.client.host if connection.client is not None else ""
+
+
+def _refused(status: int, reason: str) -> JSONResponse:
+    return JSONResponse({"error": reason}, status)

@@ -1,0 +1,116 @@
+"""What delivery promises, with the service killed, its sinks gone and its spool full, under load."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from tests.monitor.service import Workplace
+
+pytestmark = pytest.mark.system
+
+ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
+"""How often each fault is tried; more often by hand."""
+
+WRITER = r"""
+import bz2, gzip, os, random, sys, time
+path, count, seed, rotation = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+chance = random.Random(seed)
+file = open(path, "ab", buffering=0)
+copies = 0
+def shift(suffix=""):
+    for number in range(200, 0, -1):
+        for ending in ("", ".gz"):
+            old = f"{path}.{number}{ending}"
+            if os.path.exists(old):
+                os.rename(old, f"{path}.{number + 1}{ending}")
+def rotate():
+    global file
+    shift()
+    if rotation == "rename":
+        os.rename(path, path + ".1")
+        file.close()
+        file = open(path, "ab", buffering=0)
+    else:
+        with open(path, "rb") as source, open(path + ".1", "wb") as copy:
+            copy.write(source.read())
+        os.truncate(path, 0)
+    if os.path.exists(path + ".2"):
+        with open(path + ".2", "rb") as source:
+            text = source.read()
+        with gzip.open(path + ".2.gz.new", "wb") as packed:
+            packed.write(text)
+        os.rename(path + ".2.gz.new", path + ".2.gz")
+        os.unlink(path + ".2")
+number = 0
+while number < count:
+    lines = []
+    for _ in range(chance.randint(1, 40)):
+        lines.append(b"Nov 22 03:00:00 host prog[%d]: evil-marker number=%d.\n" % (number, number))
+        number += 1
+        if number >= count: break
+    text = b"".join(lines)
+    cut = chance.randint(0, len(text))  # half lines are seen between two writes
+    file.write(text[:cut])
+    time.sleep(chance.random() * 0.02)
+    file.write(text[cut:])
+    if chance.random() < 0.02 and rotation != "none":
+        rotate()
+"""
+
+
+def tell(line: str) -> None:
+    """Add a line of figures to the file that FAULT_REPORT names."""
+    if path := os.environ.get("FAULT_REPORT"):
+        with open(path, "a", encoding="utf-8") as report:
+            report.write(line + "\n")
+
+
+def numbers_of(alerts: list[dict]) -> dict[int, set[str]]:
+    """Return which alert ids each numbered line has."""
+    found: dict[int, set[str]] = defaultdict(set)
+    for alert in alerts:
+        number = re.search(r"number=(\d+)\.", alert["event"]["MESSAGE"])
+        assert number is not None
+        found[int(number[1])].add(alert["id"])
+    return found
+
+
+@pytest.mark.parametrize("rotation", ["none", "rename", "copytruncate"])
+@pytest.mark.parametrize("seed", range(ROUNDS))
+def test_a_killed_service_loses_nothing(tmp_path: Path, seed: int, rotation: str) -> None:
+    """Killed at random moments under load: every line has its alert, and one that came twice has the same id twice."""
+    chance = random.Random(f"{seed} {rotation}")
+    log = tmp_path / "app.log"
+    log.touch()
+    place = Workplace(
+        tmp_path, sources=[{"type": "file", "paths": [str(log)], "start": "beginning", "format": "syslog"}]
+    )
+    count = 20_000
+    with place.start() as service:  # files that were rotated before the first start are not asked for
+        service.until(lambda: (tmp_path / "state" / "state.sqlite-wal").exists() and "running" in service.log)
+        assert service.stop() == 0
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(log), str(count), str(seed), rotation])
+    kills = 0
+    while writer.poll() is None:
+        with place.start() as service:
+            time.sleep(0.8 + chance.random() * 2)
+            service.kill()
+            kills += 1
+    assert writer.returncode == 0
+    with place.start() as service:
+        service.until(lambda: len(numbers_of(place.alerts())) >= count, 60)
+        assert service.stop() == 0
+    alerts = place.alerts()
+    found = numbers_of(alerts)
+    assert found.keys() == set(range(count))
+    assert {number: ids for number, ids in found.items() if len(ids) > 1} == {}
+    tell(f"{rotation} {seed}: {kills} kills, {count} lines, {len(alerts) - count} alerts came twice")
