@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import random
 import sys
 from pathlib import Path
 
@@ -41,6 +42,20 @@ def test_lines_of_a_compressed_file(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(TEXT))
     with open_log(str(path)) as file:
         assert file.readline() == b"first line\n"
+
+
+@pytest.mark.parametrize("cut", [5, 100, 40_000])
+def test_zstd_that_is_cut_off(tmp_path: Path, cut: int) -> None:
+    """What is there is read, then it is said that more was there."""
+    path = tmp_path / "log.zst"
+    text = random.Random(1).randbytes(100_000)
+    path.write_bytes(zstandard.compress(TEXT) + zstandard.compress(text)[:cut])
+    with open_log(path) as log:
+        found = b""
+        with pytest.raises(EOFError, match="within a zstd frame"):  # noqa: PT012 - the lines before are read
+            while piece := log.read1():
+                found += piece
+    assert found.startswith(TEXT)
 
 
 def test_zstd(tmp_path: Path) -> None:

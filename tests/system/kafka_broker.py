@@ -24,7 +24,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 PRODUCE, FETCH, INIT_PRODUCER_ID = 0, 1, 22
 """Keys of requests."""
 
-OFFSET_OUT_OF_RANGE, MESSAGE_TOO_LARGE, TOPIC_AUTHORIZATION_FAILED = 1, 10, 29
+UNKNOWN_ERROR, OFFSET_OUT_OF_RANGE, MESSAGE_TOO_LARGE, TOPIC_AUTHORIZATION_FAILED = -1, 1, 10, 29
 """Codes of errors (https://kafka.apache.org/protocol#protocol_error_codes)."""
 
 

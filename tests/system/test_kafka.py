@@ -23,6 +23,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from sigma.pyeval.monitor.batches import Batch, Refused, SendError
 from sigma.pyeval.monitor.sinks.kafka import KafkaSink, KafkaSinkSettings
+from sigma.pyeval.monitor.sources import kafka_watch
 from sigma.pyeval.monitor.sources.kafka import KafkaSource, KafkaSourceSettings
 from sigma.pyeval.monitor.sources.kafka_partition import TOMBSTONE
 
@@ -33,6 +34,7 @@ from .kafka_broker import (
     OFFSET_OUT_OF_RANGE,
     PRODUCE,
     TOPIC_AUTHORIZATION_FAILED,
+    UNKNOWN_ERROR,
     Relay,
     Tansu,
     tansu,
@@ -363,6 +365,50 @@ def test_a_batch_that_fails_its_checksum_waits_and_nothing_else_does(broker: Tan
                 relay.damage.clear()
                 await intake.until(lambda: len(intake.records) == 24, SECONDS)
             assert sorted(seen(intake)) == sorted([1, 2, 3, 4] * 6)
+
+    asyncio.run(check())
+
+
+@pytest.fixture
+def short_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute's patience would make slow tests."""
+    monkeypatch.setattr(kafka_watch, "WATCH_SECONDS", 0.3)
+    monkeypatch.setattr(kafka_watch, "STALL_SECONDS", 1.0)
+
+
+def test_a_client_that_brings_nothing_is_replaced(broker: Tansu, short_watch: None) -> None:
+    """The broker fails every fetch with an error that aiokafka only writes to its log."""
+
+    async def check() -> None:
+        async with broker.reachable() as relay:
+            await relay.create("stalled")
+            await relay.produce("stalled", numbered(1))
+            relay.errors[FETCH, "stalled"] = [UNKNOWN_ERROR] * 100_000
+            intake = KeptIntake()
+            async with running(source(broker, "stalled", format="jsonl"), intake, SECONDS):
+                await intake.until(lambda: bool(intake.reported), SECONDS)
+                assert "although there is more" in intake.reported[0]
+                relay.errors.clear()
+                await intake.until(lambda: bool(intake.records), SECONDS)
+
+    asyncio.run(check())
+
+
+def test_waiting_for_room_is_no_stall(broker: Tansu, short_watch: None) -> None:
+    async def check() -> None:
+        async with broker.reachable() as relay:
+            await relay.create("room")
+            intake = KeptIntake()
+            async with running(source(broker, "room", format="jsonl", batch=2), intake, SECONDS):
+                await eventually(lambda: relay.committed("of-room", "room"), 0)
+                intake.open.clear()
+                await relay.produce("room", numbered(*range(10)))
+                await intake.until(lambda: intake.lags.get("room/0", 0) > 0, SECONDS)
+                await asyncio.sleep(2.5)  # longer than a stall: nothing happens, which is the point
+                assert intake.reported == []
+                intake.open.set()
+                await intake.until(lambda: len(intake.records) == 10, SECONDS)
+            assert seen(intake) == list(range(10))
 
     asyncio.run(check())
 

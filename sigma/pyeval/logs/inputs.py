@@ -10,6 +10,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
+_PIECE = 1 << 10
+"""Compressed bytes that are decompressed at once: at the most (blocks of one repeated byte) they become 32 MiB."""
+
 _GZIP, _BZIP2, _XZ, _ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"
 
 
@@ -62,8 +65,41 @@ def _zstd(file: io.BufferedReader) -> BinaryIO:
         raise CompressionUnavailableError(
             "the file is zstd-compressed, which needs the package zstandard: pip install zstandard"
         ) from error
-    reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-    return _Decompressed(reader, file)
+    return _Decompressed(_ZstdFrames(zstandard.ZstdDecompressor(), file), file)
+
+
+class _ZstdFrames:
+    """Frames one after the other; unlike the library's own reader it tells of a frame that is cut off.
+
+    Args:
+        decompressor: A ``zstandard.ZstdDecompressor``.
+        file: What is compressed.
+    """
+
+    def __init__(self, decompressor: Any, file: BinaryIO) -> None:
+        self._decompressor = decompressor
+        self._frame = decompressor.decompressobj()
+        self._file = file
+        self._text = b""
+        self._compressed = b""
+
+    def read1(self, size: int) -> bytes:
+        """Return up to *size* bytes, none at the end; EOFError where the file ends within a frame."""
+        while not self._text:
+            self._compressed = self._compressed or self._file.read(_PIECE)
+            if not self._compressed:
+                if not self._frame.eof:
+                    raise EOFError("the file ends within a zstd frame")
+                return b""
+            if self._frame.eof:
+                self._frame = self._decompressor.decompressobj()
+            self._text = self._frame.decompress(self._compressed)
+            self._compressed = self._frame.unused_data if self._frame.eof else b""
+        piece, self._text = self._text[:size], self._text[size:]
+        return piece
+
+    def close(self) -> None:
+        """Do nothing: the file is closed by who opened it."""
 
 
 class _Decompressed(io.BufferedReader):

@@ -84,6 +84,7 @@ class Store:
         except BaseException:
             self._thread.shutdown()
             raise
+        self._begun = set(self._database.execute("SELECT source, stream FROM checkpoints"))
         self._with_known = {
             (source, stream) for source, stream in self._database.execute("SELECT DISTINCT source, stream FROM known")
         }
@@ -108,6 +109,8 @@ class Store:
         if not alerts and not more:
             if checkpoint is not None:
                 self._unsaved[source, checkpoint.stream] = checkpoint
+                if (source, checkpoint.stream) not in self._begun:  # where a first start began must not be forgotten
+                    await self.save()
             return []
         new = await self._call(lambda: self._settle(source, alerts, checkpoint, more))
         if checkpoint is not None and not more:
@@ -217,6 +220,7 @@ class Store:
             "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)",
             (source, checkpoint.stream, json_line(checkpoint.state)),
         )
+        self._begun.add((source, checkpoint.stream))
         if checkpoint.complete:
             database.execute("DELETE FROM known WHERE source = ? AND stream = ?", (source, checkpoint.stream))
 

@@ -12,7 +12,6 @@ from typing import Any, Final, Literal, Self, TypeVar
 from pydantic import Field, model_validator
 
 from sigma.pyeval.monitor.batches import Batch, Checkpoint, Intake, Json, Place
-from sigma.pyeval.monitor.lines import LineStream
 from sigma.pyeval.monitor.settings import LineSettings
 
 from .discovery import Discovery
@@ -62,7 +61,6 @@ class FileSourceSettings(LineSettings):
     def _check(self) -> Self:
         if any(not path or "\0" in path for path in self.paths):
             raise ValueError("a path is empty or holds a NUL character")
-        LineStream(self.format, self.options)
         return self
 
 

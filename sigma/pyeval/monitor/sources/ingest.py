@@ -8,9 +8,9 @@ import math
 import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator
 
 from sigma.pyeval.logs.json_values import JsonError, parse_json
 from sigma.pyeval.logs.reading import AUTO
@@ -63,11 +63,6 @@ class IngestSettings(LineSettings):
     @classmethod
     def _sendable(cls, value: SecretStr | None) -> SecretStr | None:
         return value and sendable(value)
-
-    @model_validator(mode="after")
-    def _readable(self) -> Self:
-        LineStream(self.format, self.options)
-        return self
 
 
 class Reply(NamedTuple):

@@ -17,7 +17,6 @@ from typing import Final, Literal, Self
 from pydantic import Field, model_validator
 
 from ..batches import Intake
-from ..lines import LineStream
 from ..settings import LineSettings
 from .addresses import ListenAddress, bound_socket, is_loopback
 from .reception import Reception
@@ -80,7 +79,6 @@ class SyslogSourceSettings(LineSettings):
     def _consistent(self) -> Self:
         if not any((self.udp, self.tcp, self.tls, self.unix)):
             raise ValueError("name at least one listener: udp, tcp, tls or unix")
-        LineStream(self.format, self.options)
         for name, address in (("udp", self.udp), ("tcp", self.tcp)):
             if address is not None and not self.insecure and not is_loopback(address):
                 raise ValueError(
