@@ -17,13 +17,13 @@ import orjson
 from .attack import parse_attack
 from .codegen import rule_record
 from .conditions import fields_read
+from .entities import parse_host
 from .event_time import event_time
 from .logs.records import Record
 from .logs.text import without_surrogates
 from .marks import MOST_FOUND, MatchedCall, Path, matched_calls, spans_by_path
 from .matchers.values import text_of
 from .redaction import REDACTED, Redaction, is_within, without
-from .reports.entities import parse_host
 from .rules import Match, Rule
 
 SCHEMA_VERSION: Final = 1
@@ -66,13 +66,14 @@ def make_alert(
     shown = without(event, places) if places else event
     host = parse_host(shown)
     about = _about_rule(rule)
+    moment = event_time(shown, now=detected)
     alert = {
         "schema_version": SCHEMA_VERSION,
         "id": identity,
         "rule": about["rule"],
         "attack": about["attack"],
         "event": shown,
-        "event_time": _when(shown, detected),
+        "event_time": None if moment is None else rfc3339(moment),
         "detected": rfc3339(detected),
         "host": None if host is None else host[:LONGEST_HOST],
         "logsource": about["logsource"] | record.logsource.as_dict(),
@@ -97,14 +98,6 @@ def alert_id(match: Match, source: Mapping[str, str | int]) -> tuple[str, bool]:
     except TypeError:  # lone surrogates, integers beyond 64 bits, more than 254 levels
         text, is_portable = orjson.dumps(_portable(what), option=orjson.OPT_SORT_KEYS), False
     return hashlib.sha256(text).hexdigest()[:32], is_portable
-
-
-def _when(event: Mapping[str, Any], now: datetime) -> str | None:
-    moment = event_time(event, now=now)
-    try:
-        return None if moment is None else rfc3339(moment)
-    except OverflowError:  # the first and the last hours of the calendar are none in UTC
-        return None
 
 
 def rfc3339(moment: datetime) -> str:

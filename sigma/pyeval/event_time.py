@@ -94,7 +94,7 @@ def parse_time(value: object, *, zone: tzinfo = UTC, now: datetime | None = None
     timestamps of RFC 3164 and of the Common Log Format. A date without a time of day is none.
     """
     if isinstance(value, datetime):
-        return _aware(value, zone)
+        return _in_utc(_aware(value, zone))
     number = number_of(value)
     if number is not None:
         if isinstance(value, str) and len(value) < 9:  # 2026 and 20261121 are dates, 12 is nothing
@@ -105,9 +105,18 @@ def parse_time(value: object, *, zone: tzinfo = UTC, now: datetime | None = None
     text = value.strip()
     try:
         moment = _parse_iso(text) or _parse_common_log(text) or _parse_bsd(text, zone, now)
-        return None if moment is None else _aware(moment, zone)
+        return None if moment is None else _in_utc(_aware(moment, zone))
     except (ValueError, OverflowError):  # the 31st of February, an hour 25, the year 0
         return None
+
+
+def _in_utc(moment: datetime) -> datetime | None:
+    """Return *moment*, or ``None`` for the first and the last hours of the calendar where they are none in UTC."""
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        return None
+    return moment
 
 
 def _aware(moment: datetime, zone: tzinfo) -> datetime:

@@ -251,6 +251,8 @@ def test_brokers_that_go_away_are_told_and_come_back(broker: Tansu) -> None:
                 await relay.produce("gone", numbered(*range(10, 20)))
                 await intake.until(lambda: len(intake.records) >= 20, 2 * SECONDS)
             assert seen(intake) == list(range(20)), f"all was committed, but came again: {intake.reported}"
+            left = [task for task in asyncio.all_tasks() if "aiokafka" in task.get_coro().cr_code.co_filename]
+            assert left == [], "of the session that broke off"
             assert await relay.committed("of-gone", "gone") == 20
 
     asyncio.run(check())
@@ -408,6 +410,7 @@ def test_waiting_for_room_is_no_stall(broker: Tansu, short_watch: None) -> None:
                 assert intake.reported == []
                 intake.open.set()
                 await intake.until(lambda: len(intake.records) == 10, SECONDS)
+            assert intake.reported == [], "nor when it goes on"
             assert seen(intake) == list(range(10))
 
     asyncio.run(check())

@@ -211,7 +211,7 @@ def _problem(detail: ErrorDetails) -> tuple[str, str]:
     model, path = _followed(location)
     kind = detail["type"]
     if kind == "extra_forbidden" and model is not None:
-        return path, f"unknown; {_nearest(str(location[-1]), list(model.model_fields))}"
+        return path, f"unknown; {_nearest(str(location[-1]), _keys(model))}"
     if kind == "missing":
         return path, "missing"
     if kind == "union_tag_not_found":
@@ -226,6 +226,11 @@ def _tags(detail: ErrorDetails) -> str:
     from .kinds import SINKS, SOURCES
 
     return ", ".join(SOURCES if detail["loc"][0] == "sources" else SINKS)
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    """Return the keys of *model* as the file writes them."""
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _nearest(name: str, names: list[str]) -> str:

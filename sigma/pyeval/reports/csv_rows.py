@@ -7,11 +7,10 @@ import io
 from typing import Any, BinaryIO, Final
 
 from sigma.pyeval.attack import parse_attack
+from sigma.pyeval.entities import parse_entities
 from sigma.pyeval.event_time import event_time
 from sigma.pyeval.findings import Finding
 from sigma.pyeval.output import json_line
-
-from .entities import parse_entities
 
 COLUMNS: Final = (
     "time", "level", "rule", "rule_id", "status", "tactics", "techniques", "category", "product", "service",

@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO, Final
 
 from sigma.pyeval.attack import parse_attack, tactic_title, tactic_url, technique_url
+from sigma.pyeval.entities import Endpoint, Entities, Process, excerpt, parse_entities
 from sigma.pyeval.event_time import event_time
 from sigma.pyeval.findings import Finding
 from sigma.pyeval.output import json_line
 from sigma.pyeval.rules import LogSource, Rule
-
-from .entities import Endpoint, Entities, Process, excerpt, parse_entities
 
 ECS_VERSION: Final = "9.4.0"
 

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from sigma.pyeval.entities import LONGEST_EXCERPT, excerpt, headline, parse_host
 from sigma.pyeval.events import plain_event
 from sigma.pyeval.expression import ExpressionError
 from sigma.pyeval.findings import Finding
-from sigma.pyeval.marks import MatchedCall, Path, Span, event_leaves, matched_calls, spans_by_path
+from sigma.pyeval.marks import MatchedCall, Path, event_leaves, matched_calls, spans_by_path
 from sigma.pyeval.matchers.values import text_of
+from sigma.pyeval.spans import Span
 
-from .entities import LONGEST_EXCERPT, excerpt, headline, parse_host
 from .html_parts import number, time_element
 from .markup import Html, element, join
 

@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO, Final
 
 from sigma.pyeval.attack import TACTICS, parse_attack, tactic_title, tactic_url, technique_url
+from sigma.pyeval.entities import Endpoint, Entities, Process, base_name, excerpt, parse_entities
 from sigma.pyeval.event_time import event_time
 from sigma.pyeval.findings import Finding
 from sigma.pyeval.output import json_line
 from sigma.pyeval.rules import Rule
 from sigma.pyeval.version import __version__
-
-from .entities import Endpoint, Entities, Process, base_name, excerpt, parse_entities
 
 OCSF_VERSION: Final = "1.5.0"
 

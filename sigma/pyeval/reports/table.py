@@ -6,10 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sigma.pyeval.entities import excerpt
 from sigma.pyeval.findings import Finding
 from sigma.pyeval.output import printable
-
-from .entities import excerpt
 
 STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "informational": "dim"}
 

@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sigma.pyeval.attack import TACTICS, parse_attack
+from sigma.pyeval.entities import parse_host
 from sigma.pyeval.event_time import event_time
 from sigma.pyeval.findings import Finding
 from sigma.pyeval.restrictiveness import LEVELS
 from sigma.pyeval.rules import Rule
-
-from .entities import parse_host
 
 LEVELS_DOWN: Final = (*reversed(LEVELS), "none")
 """The levels, the most severe first; ``none`` is a rule without level."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sigma.pyeval.reports.entities import base_name, excerpt, parse_entities, parse_ip
+from sigma.pyeval.entities import base_name, excerpt, parse_entities, parse_ip
 from sigma.pyeval.rules import Match, Rule
 
 CASES: list[tuple[dict[str, Any], str, object]] = [
