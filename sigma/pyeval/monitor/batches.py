@@ -131,6 +131,10 @@ class Source(Protocol):
         """
 
 
+class PartError(Exception):
+    """A source, the server or a sink cannot run for good; the message says which, why and what to do, on one line."""
+
+
 class SendError(Exception):
     """A sink could not take alerts now: a connection refused, an answer that asks to come again. They are sent again.
 
