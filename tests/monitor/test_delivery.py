@@ -15,7 +15,7 @@ from sigma.pyeval.monitor.dead_letters import DeadLetterFile
 from sigma.pyeval.monitor.delivery import Delivery, RateLimit
 from sigma.pyeval.monitor.metrics import Metrics
 from sigma.pyeval.monitor.settings import SinkSettings
-from sigma.pyeval.monitor.store import Outgoing, Store
+from sigma.pyeval.monitor.store import Outgoing, Store, StoreFull
 
 
 class Scripted:
@@ -163,19 +163,51 @@ def test_refused_alerts_are_put_aside_and_the_others_are_delivered(tmp_path: Pat
 
 
 def test_refused_alerts_stay_where_they_are_while_nothing_can_be_put_aside(tmp_path: Path) -> None:
-    sink = Scripted([Refused({0: "no"}), Refused({0: "no"})])
+    sink = Scripted([Refused({1: "no"}), Refused({0: "no"})])
     (tmp_path / "dead").write_text("a file where the directory should be")
 
     async def work(store: Store, delivery: Delivery) -> None:
-        await keep(store, "1")
+        await keep(store, "1", "2", "3")
         await drained(store, delivery)
-        assert await store.waiting() == {"s": 1}
+        assert await store.waiting() == {"s": 1}  # those that were accepted are not sent again
         (tmp_path / "dead").unlink()
         await drained(store, delivery)
         assert await store.waiting() == {}
 
     run(tmp_path, sink, work)
-    assert json.loads((tmp_path / "dead" / "s.jsonl").read_text())["alert"] == {"id": "1"}
+    assert sink.accepted == ["1", "3"]
+    assert json.loads((tmp_path / "dead" / "s.jsonl").read_text())["alert"] == {"id": "2"}
+
+
+def test_a_dead_letter_that_was_cut_off_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "dead.jsonl"
+    path.write_bytes(b'{"reason":"cut by a power fail')
+    asyncio.run(DeadLetterFile(path).append([{"reason": "x"}]))
+    assert json.loads(path.read_bytes().splitlines()[1])["reason"] == "x"
+
+
+def test_a_full_disk_sends_nothing_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = Scripted()
+    delivered = Store.delivered
+    failures = iter([StoreFull(), StoreFull()])
+
+    async def failing(store: Store, name: str, numbers: Sequence[int]) -> None:
+        if (failure := next(failures, None)) is not None:
+            raise failure
+        await delivered(store, name, numbers)
+
+    monkeypatch.setattr(Store, "delivered", failing)
+
+    async def work(store: Store, delivery: Delivery) -> None:
+        await keep(store, "1")
+        task = asyncio.create_task(delivery.run())
+        while await store.waiting():
+            await asyncio.sleep(0.005)
+        delivery.drain()
+        await task
+
+    run(tmp_path, sink, work)
+    assert sink.calls == [["1"]]
 
 
 def test_a_digest_waits_for_more(tmp_path: Path) -> None:

@@ -250,6 +250,24 @@ def test_alerts_of_a_sink_that_is_not_required_make_room(tmp_path: Path, receive
         assert service.stop() == 0
 
 
+def test_alerts_of_a_sink_that_was_removed_make_room(tmp_path: Path, receiver: Receiver) -> None:
+    receiver.status = 503
+    log = tmp_path / "app.log"
+    log.write_bytes(b"".join(line(number).rstrip() + b"x" * 2_000 + b"\n" for number in range(500)))
+    source = {"type": "file", "paths": [str(log)], "start": "beginning", "format": "syslog"}
+    sinks = [{"type": "webhook", "url": receiver.url}]
+    place = Workplace(tmp_path, sources=[source], sinks=sinks, spool_bytes=1 << 20, stop_seconds=2)
+    with place.start() as service:
+        service.until(lambda: "the spool is full" in service.log)
+        service.stop()
+    place.configuration["sinks"] = [{"type": "file", "path": str(tmp_path / "alerts.jsonl")}]
+    place.write()
+    with place.start() as service:
+        service.until(lambda: len(place.alerts()) >= 300)  # all that were not judged before
+        assert "sink webhook:" in service.log
+        assert service.stop() == 0
+
+
 def test_a_second_service_on_the_same_state_is_refused(tmp_path: Path) -> None:
     place = Workplace(tmp_path, sources=[STDIN])
     with place.start(stdin=subprocess.PIPE) as service:
@@ -268,7 +286,8 @@ def test_a_part_that_cannot_run_ends_the_service(tmp_path: Path) -> None:
         place = Workplace(tmp_path, sources=[STDIN], server={"listen": f"127.0.0.1:{taken.getsockname()[1]}"})
         with place.start(stdin=subprocess.PIPE) as service:
             assert service.process.wait(20) == 5
-            assert "Address already in use" in service.log
+            assert "Address already in use; see server.listen" in service.log
+            assert "Traceback" not in service.log
 
 
 def test_check_says_whether_all_can_be_used(tmp_path: Path) -> None:

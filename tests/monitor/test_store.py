@@ -171,6 +171,57 @@ def test_all_of_a_batch_is_kept_or_none(tmp_path: Path) -> None:
     run(tmp_path / "state", work, MEBIBYTE)
 
 
+def test_an_older_checkpoint_is_never_written_behind_a_newer_one(tmp_path: Path) -> None:
+    async def work(store: Store) -> None:
+        await store.settle("s", [], Checkpoint("x", 0))
+        await store.settle("s", [], Checkpoint("x", 1))
+        settling = asyncio.create_task(store.settle("s", [Outgoing(alert(1), ["a"])], Checkpoint("x", 2)))
+        await asyncio.sleep(0)
+        await store.save()
+        await settling
+        await store.save()
+        assert store.checkpoints("s") == {"x": 2}
+
+    run(tmp_path / "state", work)
+
+    async def cut_off(store: Store) -> None:
+        await store.settle("s", [], Checkpoint("x", 3))
+        settling = asyncio.create_task(store.settle("s", [Outgoing(alert(2), ["a"])], Checkpoint("x", 4)))
+        await asyncio.sleep(0)
+        settling.cancel()
+        await asyncio.wait([settling])
+        await store.save()
+        assert store.checkpoints("s")["x"] in (2, 4)  # not begun, or done
+
+    run(tmp_path / "state", cut_off)
+
+
+def test_a_checkpoint_that_cannot_be_written_stays_noted(tmp_path: Path) -> None:
+    async def work(store: Store) -> None:
+        with pytest.raises(StoreFull):
+            await store.settle("s", [], Checkpoint("x", "y" * 3_000_000))
+        with pytest.raises(StoreFull):
+            await store.save()
+        await store.settle("s", [Outgoing(alert(1), ["a"])], Checkpoint("x", 1))
+        await store.save()
+        assert store.checkpoints("s") == {"x": 1}
+
+    run(tmp_path / "state", work, MEBIBYTE)
+
+
+def test_known_ids_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sigma.pyeval.monitor.store.MOST_KNOWN", 5)
+
+    async def work(store: Store) -> None:
+        for number in range(20):
+            await store.settle("s", [Outgoing(alert(number), [])], Checkpoint("x", number, False))
+        again = [Outgoing(alert(number), []) for number in range(15, 20)]
+        assert await store.settle("s", again, Checkpoint("x", 20, False)) == []
+        assert len(await store.settle("s", [Outgoing(alert(14), [])], Checkpoint("x", 20, False))) == 1
+
+    run(tmp_path / "state", work)
+
+
 def test_nobody_else_can_read_the_file(tmp_path: Path) -> None:
     async def work(store: Store) -> None:
         await store.settle("s", [Outgoing(alert(1), ["a"])], None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -33,17 +34,25 @@ class DeadLetterFile:
 
     def _write(self, lines: bytes) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(self.path, flags, 0o600)
-        with open(descriptor, "ab", buffering=0) as file:
+        is_new = not self.path.exists()
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        with open(os.open(self.path, flags, 0o600), "r+b", buffering=0) as file:
             start = file.seek(0, os.SEEK_END)
+            if start and os.pread(file.fileno(), 1, start - 1) != b"\n":
+                lines = b"\n" + lines  # a power failure cut the last one off
             try:
                 if file.write(lines) != len(lines):
-                    raise OSError(28, "no space left for the whole line")
-                os.fsync(descriptor)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+                os.fsync(file.fileno())
             except OSError:
-                os.ftruncate(descriptor, start)  # no half line before the next one
+                os.ftruncate(file.fileno(), start)  # no half line before the next one
                 raise
+        if is_new:
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
 
 def message_record(reason: str, place: dict[str, str | int], raw: bytes) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from sigma.pyeval.output import counted, printable
 
 from .batches import Json, Refused, SendError, Sink
 from .dead_letters import DeadLetterFile, alert_record
-from .journal import LOGGER
+from .journal import LOGGER, Throttle
 from .metrics import Metrics
 from .settings import SinkSettings
-from .store import Pending, Store
+from .store import Pending, Store, StoreFull
 
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 300.0
@@ -86,6 +86,7 @@ class Delivery:
         self._dead = dead
         self._metrics = metrics
         self._first_pause, self._longest_pause = pauses
+        self._full = Throttle(f"sink {sink.name}")
         self._limit = RateLimit(settings.rate_limit)
         self._arrived = asyncio.Event()
         self._draining = asyncio.Event()
@@ -143,6 +144,7 @@ class Delivery:
             try:
                 await self._put_aside(pending, refused)
             except OSError as failure:
+                await self._remove([one for index, one in enumerate(pending) if index not in refused])
                 return self._failed(f"{self._dead.path}: cannot be written: {failure.strerror}", None)
         except SendError as error:
             return self._failed(str(error), error.retry_after)
@@ -151,12 +153,24 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 - one sink's mistake must not stop the others; it is logged whole
             LOGGER.error("sink %s: unexpected error", self.sink.name, exc_info=error)
             return self._failed(f"{type(error).__name__}: {error}", None)
-        await self._store.delivered(self.sink.name, [one.number for one in pending])
+        await self._remove(pending)
         self._metrics.sent.labels(self.sink.name).inc(len(pending) - len(refused))
         if self.failing is not None:
             LOGGER.info("sink %s: accepts alerts again", self.sink.name)
         self.failing, self._attempts = None, 0
         return True
+
+    async def _remove(self, pending: Sequence[Pending]) -> None:
+        """Forget what was accepted; on a full disk again and again, without sending it a second time."""
+        while True:
+            try:
+                await self._store.delivered(self.sink.name, [one.number for one in pending])
+            except StoreFull:
+                self._full.warning("what it accepted cannot be noted, the disk is full")
+                if await self._pause(self._longest_pause / 60):
+                    return  # sent again at the next start
+            else:
+                return
 
     def _failed(self, reason: str, retry_after: float | None) -> bool:
         self._metrics.retries.labels(self.sink.name).inc()

@@ -167,7 +167,7 @@ class Detection:
                     half = len(outgoing) // 2
                     first = await self._settle(source, intake, batch, outgoing[:half], more=True)
                     return first + await self._settle(source, intake, batch, outgoing[half:], more=more)
-                if not await self._store.waiting():
+                if outgoing and not self._store.could_hold(outgoing[0].alert):
                     await self._put_aside(intake, outgoing)
                     outgoing = ()
                     continue
@@ -195,13 +195,18 @@ class Detection:
             await intake.dead_letter(DeadLetter(reason, dict(alert["source"]), json_line(alert)))
 
     async def _discard(self) -> bool:
-        """Give up the oldest alerts of sinks that are not required; return whether there were any."""
+        """Give up the oldest alerts of sinks that are not required, or not configured any more; return whether there were any."""
         found = False
-        for name in self._optional:
+        gone = [name for name in await self._store.waiting() if name not in self._sinks]
+        for name in (*self._optional, *gone):
             pending = await self._store.pending(name, _DISCARDED)
-            if pending:
+            if not pending:
+                continue
+            try:
                 await self._store.delivered(name, [one.number for one in pending])
-                self._metrics.discarded.labels(name).inc(len(pending))
-                LOGGER.error("sink %s: %s given up, the spool is full", name, counted(len(pending), "alert"))
-                found = True
+            except StoreFull:  # the disk is full, not the spool
+                return False
+            self._metrics.discarded.labels(name).inc(len(pending))
+            LOGGER.error("sink %s: %s given up, the spool is full", name, counted(len(pending), "alert"))
+            found = True
         return found

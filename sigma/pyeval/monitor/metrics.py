@@ -42,6 +42,11 @@ class Metrics:
         self.store_bytes = self._gauge("spool_bytes", "Bytes in use of the spool.")
         self.store_full = self._counter("spool_full", "Times that a batch waited for room in the spool.")
 
+    def begin_sink(self, name: str) -> None:
+        """Begin a sink's counters at zero, so that their rates are known from the first alert on."""
+        for counter in (self.sent, self.retries, self.refused, self.discarded):
+            counter.labels(name)
+
     def exposition(self) -> bytes:
         """Return all values in Prometheus' text format."""
         return generate_latest(self.registry)

@@ -13,14 +13,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sqlite3
+import time
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Final
 
+from prometheus_client import disable_created_metrics
+
 from sigma.pyeval.output import counted
 from sigma.pyeval.ruleset import Ruleset
 
-from .batches import Source
+from .batches import PartError, Source
 from .configuration import Configuration
 from .dead_letters import DeadLetterFile
 from .delivery import Delivery
@@ -84,6 +88,8 @@ class Service:
             sink.name: Delivery(sink, settings, self._store, self._dead_letters("sink", sink.name), self.metrics)
             for sink, settings in zip(self._sinks, configuration.sinks, strict=True)
         }
+        for name in self._deliveries:
+            self.metrics.begin_sink(name)
         settings_of = {settings.name: settings for settings in configuration.sinks}
         self._detection = Detection(
             ruleset, settings_of, configuration.redaction, self._store, self.metrics, self._wake
@@ -109,25 +115,35 @@ class Service:
                 served = asyncio.Event()
                 if self._server is not None:
                     upkeep.append(group.create_task(self._server.run(served), name="server"))
-                deliveries = [group.create_task(one.run()) for one in self._deliveries.values()]
+                deliveries = [
+                    group.create_task(one.run(), name=f"sink {name}") for name, one in self._deliveries.items()
+                ]
                 pipelines = [
                     task
                     for source in self._sources
-                    for task in (group.create_task(self._read(source)), group.create_task(self._judge(source)))
+                    for task in (
+                        group.create_task(self._read(source), name=f"source {source.name}"),
+                        group.create_task(self._judge(source), name=f"detection of {source.name}"),
+                    )
                 ]
                 self.started.set()
                 LOGGER.info("running: %s -> %s", ", ".join(self._intakes), ", ".join(self._deliveries))
                 await self._input_ended(pipelines)
-                in_time = await _ended(pipelines, self._configuration.stop_seconds / 2)
+                began, seconds = time.monotonic(), self._configuration.stop_seconds
+                in_time = await _ended(pipelines, began + seconds * 0.5)
                 for delivery in self._deliveries.values():
                     delivery.drain()
-                in_time &= await _ended(deliveries, self._configuration.stop_seconds / 4)
+                in_time &= await _ended(deliveries, began + seconds * 0.8)
                 served.set()
-                in_time &= await _ended(upkeep[1:], self._configuration.stop_seconds / 4)
+                in_time &= await _ended(upkeep[1:], began + seconds)
                 upkeep[0].cancel()
+        except* (PartError, OSError) as expected:
+            for reason in expected.exceptions:
+                LOGGER.error("cannot go on: %s", reason)
+            failed = True
         except* Exception as errors:  # noqa: BLE001 - logged whole; what was not settled is read again
             for error in errors.exceptions:
-                LOGGER.error("a part of the service failed for good", exc_info=error)
+                LOGGER.error("a part of the service failed", exc_info=error)
             failed = True
         finally:
             await self._close()
@@ -147,7 +163,10 @@ class Service:
 
     async def _read(self, source: Source) -> None:
         intake = self._intakes[source.name]
-        await source.run(intake)
+        try:
+            await source.run(intake)
+        except (PartError, OSError) as error:
+            raise PartError(f"source {source.name}: {error}") from error
         intake.connected(False)
         await intake.queue.put(None)
 
@@ -163,7 +182,7 @@ class Service:
             except StoreFull:
                 LOGGER.error("no room for checkpoints: the disk of %s is full", self._configuration.state)
             waiting = await self._store.waiting()
-            for name in self._deliveries:
+            for name in {**self._deliveries, **waiting}:
                 self.metrics.waiting.labels(name).set(waiting.get(name, 0))
             self.metrics.store_bytes.set(await self._store.used_bytes())
 
@@ -180,15 +199,22 @@ class Service:
                 )
 
     async def _close(self) -> None:
-        left = await self._store.waiting()
-        for name, count in left.items():
-            LOGGER.warning("sink %s: %s not sent; kept for the next start", name, counted(count, "alert"))
+        try:
+            for name, count in (await self._store.waiting()).items():
+                LOGGER.warning("sink %s: %s not sent; kept for the next start", name, counted(count, "alert"))
+        except sqlite3.Error as error:
+            LOGGER.error("the state cannot be read: %s", error)
         for sink in self._sinks:
             try:
                 await sink.close()
             except Exception as error:  # noqa: BLE001 - what it had accepted is accepted; the others must be closed too
                 LOGGER.warning("sink %s: closing failed: %s", sink.name, error)
-        await self._store.close()
+        try:
+            await self._store.close()
+        except (StoreFull, sqlite3.Error) as error:
+            LOGGER.error(
+                "the last checkpoints were not written, some lines will be read again: %s", error or "disk full"
+            )
 
     def _wake(self, sinks: Iterable[str]) -> None:
         for name in sinks:
@@ -205,13 +231,13 @@ class Service:
         return Server(self._configuration.server or ServerSettings(), [*routes, *status_routes(self.metrics)])
 
 
-async def _ended(tasks: Sequence[asyncio.Task[None]], seconds: float) -> bool:
-    """Wait for *tasks* and cancel those that take longer; return whether there were none."""
+async def _ended(tasks: Sequence[asyncio.Task[None]], deadline: float) -> bool:
+    """Wait for *tasks* and cancel those that take longer than *deadline*, monotonic; return whether there were none."""
     if not tasks:
         return True
-    _, late = await asyncio.wait(tasks, timeout=seconds)
+    _, late = await asyncio.wait(tasks, timeout=max(0.0, deadline - time.monotonic()))
     for task in late:
-        LOGGER.error("%s did not end within %.0f s and was cut off", task.get_name(), seconds)
+        LOGGER.error("%s did not end in time and was cut off; see stop_seconds", task.get_name())
         task.cancel()
     if late:
         await asyncio.wait(late)
@@ -224,11 +250,13 @@ async def run_service(configuration: Configuration, ruleset: Ruleset) -> Ending:
     Raises:
         StoreError: The state cannot be used.
     """
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     service = Service(configuration, ruleset)
     loop = asyncio.get_running_loop()
     reopening: set[asyncio.Task[None]] = set()
 
     def reopen() -> None:
+        LOGGER.info("SIGHUP: files and certificates of sinks are opened anew")
         task = loop.create_task(service.reopen())
         reopening.add(task)
         task.add_done_callback(reopening.discard)

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,11 +31,14 @@ PAGE_BYTES: Final = 4096
 _SPARE_PAGES = 256
 """Pages beyond the bound that deliveries and checkpoints may use, so that a full spool can always be emptied."""
 
+MOST_KNOWN: Final = 100_000
+"""Ids of alerts kept for lines that would be read again; parsers hold lines back for far fewer."""
+
 _TABLES = """
 CREATE TABLE checkpoints (source TEXT, stream TEXT, state BLOB NOT NULL, PRIMARY KEY (source, stream)) WITHOUT ROWID;
 CREATE TABLE alerts (number INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL, waiting INTEGER NOT NULL);
 CREATE TABLE pending (sink TEXT, number INTEGER, PRIMARY KEY (sink, number)) WITHOUT ROWID;
-CREATE TABLE known (source TEXT, stream TEXT, id TEXT, PRIMARY KEY (source, stream, id)) WITHOUT ROWID;
+CREATE TABLE known (number INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT, stream TEXT, id TEXT, UNIQUE (source, stream, id));
 """
 
 _T = TypeVar("_T")
@@ -78,6 +82,7 @@ class Store:
         self._pages = max(most_bytes // PAGE_BYTES, 16)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._unsaved: dict[tuple[str, str], Checkpoint] = {}
+        self._written: Counter[tuple[str, str]] = Counter()
         self._freed = asyncio.Event()
         try:
             self._database = self._thread.submit(self._open).result()
@@ -106,16 +111,27 @@ class Store:
         Raises:
             StoreFull: Nothing was written.
         """
+        if checkpoint is None:
+            return await self._call(lambda: self._settle(source, alerts, None, more)) if alerts else []
+        key = (source, checkpoint.stream)
         if not alerts and not more:
-            if checkpoint is not None:
-                self._unsaved[source, checkpoint.stream] = checkpoint
-                if (source, checkpoint.stream) not in self._begun:  # where a first start began must not be forgotten
-                    await self.save()
+            self._unsaved[key] = checkpoint
+            if key not in self._begun:  # where a first start began must not be forgotten
+                await self.save()
             return []
-        new = await self._call(lambda: self._settle(source, alerts, checkpoint, more))
-        if checkpoint is not None and not more:
-            self._unsaved.pop((source, checkpoint.stream), None)
-        return new
+        # Taken out before the write, so that no older one can be saved behind it.
+        noted = self._unsaved.pop(key, None)
+        self._written[key] += 1
+        try:
+            return await self._call(lambda: self._settle(source, alerts, checkpoint, more))
+        except StoreFull:
+            if noted is not None:
+                self._unsaved.setdefault(key, noted)
+            raise
+
+    def could_hold(self, alert: Mapping[str, Json]) -> bool:
+        """Return whether *alert* would fit if no other alert waited."""
+        return len(json_line(alert)) + 16 * PAGE_BYTES <= self._pages * PAGE_BYTES
 
     async def room(self, seconds: float) -> None:
         """Wait until a sink has taken alerts since ``settle`` was refused, at most so long."""
@@ -124,10 +140,22 @@ class Store:
             await asyncio.wait_for(self._freed.wait(), seconds)
 
     async def save(self) -> None:
-        """Write the checkpoints noted by ``settle``."""
-        if self._unsaved:
-            unsaved, self._unsaved = self._unsaved, {}
+        """Write the checkpoints noted by ``settle``.
+
+        Raises:
+            StoreFull: They could not be written and are still noted.
+        """
+        if not self._unsaved:
+            return
+        unsaved, self._unsaved = self._unsaved, {}
+        written = {key: self._written[key] for key in unsaved}
+        try:
             await self._call(lambda: self._save(unsaved))
+        except StoreFull:
+            for key, checkpoint in unsaved.items():
+                if self._written[key] == written[key]:  # else a later one is on its way
+                    self._unsaved.setdefault(key, checkpoint)
+            raise
 
     async def pending(self, sink: str, most: int) -> list[Pending]:
         """Return up to *most* alerts that wait for *sink*, the oldest first."""
@@ -150,10 +178,12 @@ class Store:
         return await self._call(self._used) * PAGE_BYTES
 
     async def close(self) -> None:
-        """Save what was noted and close the file."""
-        await self.save()
-        await self._call(self._database.close)
-        self._thread.shutdown()
+        """Save what was noted and close the file; StoreFull where it could not be saved, the file is closed all the same."""
+        try:
+            await self.save()
+        finally:
+            await self._call(self._database.close)
+            self._thread.shutdown()
 
     async def _call(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -207,20 +237,25 @@ class Store:
             if checkpoint is not None and not more:
                 self._write_checkpoint(database, source, checkpoint)
         if checkpoint is not None:
+            if not more:
+                self._begun.add((source, checkpoint.stream))
             (self._with_known.add if again else self._with_known.discard)((source, checkpoint.stream))
         return [alert for alert, _ in new]
 
     def _is_new(self, database: sqlite3.Connection, source: str, stream: str, one: Outgoing) -> bool:
         """Return whether an alert was not found before, and keep its id for when its event is read again."""
-        row = (source, stream, one.alert["id"])
-        return database.execute("INSERT OR IGNORE INTO known VALUES (?, ?, ?)", row).rowcount > 0
+        row = database.execute(
+            "INSERT OR IGNORE INTO known (source, stream, id) VALUES (?, ?, ?)", (source, stream, one.alert["id"])
+        )
+        if row.rowcount > 0 and row.lastrowid is not None:
+            database.execute("DELETE FROM known WHERE number <= ?", (row.lastrowid - MOST_KNOWN,))
+        return row.rowcount > 0
 
     def _write_checkpoint(self, database: sqlite3.Connection, source: str, checkpoint: Checkpoint) -> None:
         database.execute(
             "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)",
             (source, checkpoint.stream, json_line(checkpoint.state)),
         )
-        self._begun.add((source, checkpoint.stream))
         if checkpoint.complete:
             database.execute("DELETE FROM known WHERE source = ? AND stream = ?", (source, checkpoint.stream))
 
@@ -229,6 +264,7 @@ class Store:
             for (source, _), checkpoint in unsaved.items():
                 self._write_checkpoint(database, source, checkpoint)
         for (source, _), checkpoint in unsaved.items():
+            self._begun.add((source, checkpoint.stream))
             if checkpoint.complete:
                 self._with_known.discard((source, checkpoint.stream))
 
