@@ -59,7 +59,7 @@ $(VENV)-pysigma2/.installed: pyproject.toml
 $(VENV)-lowest/.installed: pyproject.toml
 	$(call new-venv,$(VENV)-lowest)
 	$(VENV)-lowest/bin/$(PIP) -e '.[dev,monitor,kafka]' \
-	    $$(sed -n -E '/^(dependencies|monitor|kafka) =/,/]$$/s/.*"([A-Za-z-]+)>=([0-9.]+).*/\1==\2/p' pyproject.toml)
+	    $$(sed -n -E '/^(dependencies|monitor|kafka) =/,/]$$/s/.*"([A-Za-z-]+)(\[.*\])?>=([0-9.]+).*/\1==\3/p' pyproject.toml)
 	touch $@
 
 # The programs compared with, each by itself: one that cannot be installed leaves the others.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import ssl
 from importlib.util import find_spec
@@ -11,6 +12,8 @@ from pydantic import AfterValidator, Field, FilePath, SecretStr, model_validator
 
 from sigma.pyeval.output import printable
 
+from .batches import PartError
+from .journal import Throttle
 from .settings import Settings
 
 _BROKER = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s\[\]:/,@]+):(\d{1,5})")
@@ -18,7 +21,7 @@ _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _HIGHEST_PORT: Final = 65_535
 
 
-class AiokafkaMissingError(ImportError):
+class AiokafkaMissingError(PartError, ImportError):
     """The library that speaks Kafka's protocol is not installed; the message says how to."""
 
 
@@ -145,3 +148,33 @@ def in_words(error: BaseException) -> str:
     text = str(error).strip()
     kind = type(error).__name__
     return printable(text if kind in text or not text else f"{kind}: {text}") or kind
+
+
+class ClientLog(logging.Handler):
+    """Passes on what aiokafka logs, from warnings up: a few lines a minute, as it repeats itself many times a second.
+
+    aiokafka says there alone why a broker cannot be reached or a login was refused.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._throttle = Throttle("kafka client")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one message, with what the exception says where there is one, without its traceback."""
+        error = record.exc_info[1] if record.exc_info else None
+        self._throttle.warning(record.getMessage() + ("" if error is None else f": {in_words(error)}"))
+
+    def attach(self) -> None:
+        """Take the place of whatever would write aiokafka's log otherwise; again makes no difference."""
+        logger = logging.getLogger("aiokafka")
+        logger.handlers[:] = [self]
+        logger.propagate = False
+
+    def finish(self) -> None:
+        """Say how much was not shown."""
+        self._throttle.end_period()
+
+
+CLIENT_LOG: Final = ClientLog()
+"""The one of this process: aiokafka's clients do not say which of them logs."""

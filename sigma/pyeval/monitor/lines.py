@@ -33,6 +33,7 @@ class LineStream:
         self._sample: deque[tuple[int, bytes]] = deque()
         self._sample_bytes = 0
         self._found: list[Record | Problem] = []
+        self._told = ""
 
     def feed(self, position: int, line: bytes) -> None:
         """Take one line, without its newline."""
@@ -68,9 +69,20 @@ class LineStream:
         detection = detect_format([line for _, line in self._sample])
         lines, self._sample, self._sample_bytes = list(self._sample), deque(), 0
         if detection.format is None or detection.format == "evtx":
-            reason = f"format unknown: {detection.reason}; name it in the source's settings"
-            self._found += [Problem.at(position, reason, line) for position, line in lines if line.strip()]
+            self._refuse(lines, "format unknown", detection.reason.removesuffix("; name it"))
             return
-        self._parser = create_parser(detection.format, **self._options)
+        try:
+            self._parser = create_parser(detection.format, **self._options)
+        except ValueError as error:
+            self._refuse(lines, "options that do not fit", f"{detection.reason}, but {error}")
+            return
         for position, line in lines:
             self._found += self._parser.feed(position, line)
+
+    def _refuse(self, lines: list[tuple[int, bytes]], what: str, why: str) -> None:
+        """Make *lines* problems; only the first has the whole reason, until there is another."""
+        reason = f"{what}: {why}; set format and options in the source's settings"
+        for position, line in lines:
+            if line.strip():
+                self._found.append(Problem.at(position, reason if reason != self._told else what, line))
+                self._told = reason

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute
 
+from .batches import PartError
 from .guard import BoundedHttp, Guard
 from .journal import Throttle
 from .rates import ClientRates
@@ -31,7 +32,14 @@ PONG_SECONDS: Final = 90.0
 """WebSockets are pinged; one whose answer takes longer is closed. Longer than a reply may take: meanwhile nothing is read."""
 
 
-class ServerError(RuntimeError):
+CLOSING_SECONDS: Final = 1
+"""Connections may take so long to close when all requests have ended."""
+
+FIRST_FREE_PORT: Final = 1024
+LOW_PORTS: Final = f"ports below {FIRST_FREE_PORT} need the capability CAP_NET_BIND_SERVICE"
+
+
+class ServerError(PartError):
     """The server cannot start; the message says why and what to change."""
 
 
@@ -134,16 +142,22 @@ class Server:
     Args:
         settings: Where and how.
         routes: All routes of the service. Those that stay open (a WebSocket) end by themselves when the service stops.
+        stop_seconds: What the service has for its end, where ``settings.stop_seconds`` may be more.
 
     Attributes:
         started: Set once the address is bound and connections are taken.
         bound: Address and port, once started.
     """
 
-    def __init__(self, settings: ServerSettings, routes: Sequence[BaseRoute]) -> None:
+    def __init__(
+        self, settings: ServerSettings, routes: Sequence[BaseRoute], stop_seconds: float | None = None
+    ) -> None:
         self.started = asyncio.Event()
         self.bound: tuple[str, int] = split_address(settings.listen)
         self._settings = settings
+        self._drain_seconds = settings.stop_seconds
+        if stop_seconds is not None:
+            self._drain_seconds = max(0.0, min(settings.stop_seconds, stop_seconds - CLOSING_SECONDS))
         limits = settings.limits
         self._refused = Throttle("server")
         self._app = Starlette(routes=list(routes), exception_handlers={HTTPException: _error_reply})
@@ -182,7 +196,7 @@ class Server:
     async def _drain(self) -> None:
         """Wait for what is being served, until the deadline; tell the rest that the service ends."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._settings.stop_seconds
+        deadline = loop.time() + self._drain_seconds
         while self._guard.active and (left := deadline - loop.time()) > 0:
             await asyncio.wait(set(self._guard.active), timeout=left)
         for late in list(self._guard.active):
@@ -190,22 +204,21 @@ class Server:
 
     def _bind(self) -> socket.socket:
         host, port = split_address(self._settings.listen)
+        listener = None
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(
                 host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
             listener = socket.socket(family, kind, protocol)
-        except OSError as error:
-            raise ServerError(
-                f"cannot listen on {self._settings.listen}: {error.strerror}; see server.listen"
-            ) from error
-        try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
         except OSError as error:
-            listener.close()
+            if listener is not None:
+                listener.close()
+            low = isinstance(error, PermissionError) and 0 < port < FIRST_FREE_PORT
+            remedy = LOW_PORTS if low else "see server.listen"
             raise ServerError(
-                f"cannot listen on {self._settings.listen}: {error.strerror}; see server.listen"
+                f"server: cannot listen on {self._settings.listen}: {error.strerror}; {remedy}"
             ) from error
         return listener
 
@@ -232,7 +245,7 @@ class Server:
             ws_ping_interval=PING_SECONDS,
             ws_ping_timeout=PONG_SECONDS,
             ws_per_message_deflate=False,
-            timeout_graceful_shutdown=1,
+            timeout_graceful_shutdown=CLOSING_SECONDS,
         )
         config.load()
         try:
@@ -307,7 +320,7 @@ async def _first(task: asyncio.Task[None], event: asyncio.Event) -> None:
         waiter.cancel()
     if task.done():
         task.result()
-        raise ServerError("the server ended by itself")
+        raise ServerError("server: it ended by itself")
 
 
 async def _cut_off(task: asyncio.Task[None]) -> None:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from sigma.pyeval.output import json_line, printable
 
 from ..batches import Json, Refused, SendError
-from ..kafka_connection import KafkaConnection, Topic, client_options, in_words, require_aiokafka
+from ..kafka_connection import CLIENT_LOG, KafkaConnection, Topic, client_options, in_words, require_aiokafka
 from ..settings import SinkSettings
 
 KEY_BYTES: Final = 1_024
@@ -141,6 +141,7 @@ class KafkaSink:
         if self._producer is None:
             from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
 
+            CLIENT_LOG.attach()
             producer = AIOKafkaProducer(**producer_options(self._settings))
             try:
                 await producer.start()
@@ -172,6 +173,7 @@ class KafkaSink:
     async def close(self) -> None:
         """Close the connections; what was not acknowledged is in the spool."""
         await self._drop_producer()
+        CLIENT_LOG.finish()
 
 
 def producer_options(settings: KafkaSinkSettings) -> dict[str, Any]:

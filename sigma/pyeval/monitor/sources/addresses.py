@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator
 
-from ..server import split_address
+from ..server import FIRST_FREE_PORT, LOW_PORTS, split_address
 
 
 def _listen_address(value: str) -> str:
@@ -42,7 +42,12 @@ def bind(sock: socket.socket, address: tuple[str, int] | str, name: str) -> None
     try:
         sock.bind(address)
     except OSError as error:
-        raise OSError(error.errno, f"{error.strerror}: {name}") from None
+        raise OSError(error.errno, f"{error.strerror}: {name}{_remedy(error, address)}") from None
+
+
+def _remedy(error: OSError, address: tuple[str, int] | str) -> str:
+    low = not isinstance(address, str) and 0 < address[1] < FIRST_FREE_PORT
+    return f"; {LOW_PORTS}" if low and isinstance(error, PermissionError) else ""
 
 
 def bound_socket(address: str, kind: socket.SocketKind) -> socket.socket:

@@ -11,12 +11,14 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
+from sigma.pyeval.logs.text import without_surrogates
 from sigma.pyeval.monitor.batches import Batch, Checkpoint, Intake, Json, Place
 from sigma.pyeval.monitor.settings import LineSettings
 
 from .discovery import Discovery
 from .fingerprint import Mark
 from .outflow import Reading
+from .pathnames import path_text, text_path
 from .starting import mark_at_end
 from .tail import Tail, state
 from .wakeups import WakeUps
@@ -61,11 +63,13 @@ class FileSourceSettings(LineSettings):
     def _check(self) -> Self:
         if any(not path or "\0" in path for path in self.paths):
             raise ValueError("a path is empty or holds a NUL character")
+        if any(without_surrogates(path) != path for path in self.paths):
+            raise ValueError("a path is not text; where a file's name is not UTF-8, use a pattern with '?'")
         return self
 
 
 class FileSource:
-    """Reads files; its streams are their paths.
+    """Reads files; its streams are their paths, as text (``path_text``).
 
     Attributes:
         name: Of the source.
@@ -136,7 +140,8 @@ class _Following:
 
     def _restore(self) -> None:
         """Take up the streams of the last run; those of paths that are not in the settings any more are left alone."""
-        for path, kept in self._intake.checkpoints.items():
+        for name, kept in self._intake.checkpoints.items():
+            path = text_path(name)
             if not path or self._discovery.pattern_of(path) is None:
                 continue
             if kept["gone"]:
@@ -251,7 +256,7 @@ class _Following:
         tail.told.clear()
         if self._lags.get(tail.path) != tail.lag:
             self._lags[tail.path] = tail.lag
-            self._intake.lag(tail.path, tail.lag)
+            self._intake.lag(path_text(tail.path), tail.lag)
 
     def _tell_state(self) -> None:
         for reason in self._told:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from .pathnames import path_text, text_path
+
 HEAD_BYTES = 1024
 """So many of a file's first bytes tell it from others."""
 
@@ -68,12 +70,13 @@ class Mark(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """Return it for a checkpoint."""
-        return {**self._asdict(), "head": list(self.head), "tail": list(self.tail)}
+        return {**self._asdict(), "head": list(self.head), "tail": list(self.tail), "at": path_text(self.at)}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Mark:
         """Return what ``to_json`` made, read back from JSON."""
-        return cls(**{**value, "head": Digest(*value["head"]), "tail": Digest(*value["tail"])})
+        digests = {"head": Digest(*value["head"]), "tail": Digest(*value["tail"])}
+        return cls(**{**value, **digests, "at": text_path(value["at"])})
 
     @classmethod
     def at_beginning(cls, path: str, modified: int, generation: int = 0) -> Mark:

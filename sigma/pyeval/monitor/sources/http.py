@@ -61,7 +61,7 @@ class HttpSource:
     async def _serve(self, request: Request) -> Response:
         client = client_address(request)
         if refused := refusal(request, self._settings.token):
-            self._ingest.tell(client, refused.status_code, "no valid token")
+            self._ingest.tell_refusal(client, refused)
             return refused
         self._serving += 1
         try:

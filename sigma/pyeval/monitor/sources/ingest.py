@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import math
 import re
 import uuid
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from pydantic import Field, SecretStr, field_validator
+from starlette.responses import Response
 
 from sigma.pyeval.logs.json_values import JsonError, parse_json
 from sigma.pyeval.logs.reading import AUTO
@@ -132,6 +134,10 @@ class Ingest:
         """Count and log a request that was refused, while the source runs."""
         if self._intake is not None:
             self._intake.problem(f"a request of {client} was answered {status}: {reason}")
+
+    def tell_refusal(self, client: str, response: Response) -> None:
+        """Count and log a request that was answered with *response*: a JSON object with the reason as ``error``."""
+        self.tell(client, response.status_code, json.loads(bytes(response.body))["error"])
 
     def told(self, client: str, reply: Reply) -> Reply:
         """Return *reply*; a negative one is counted and logged."""

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from pydantic import Field, model_validator
 
 from ..batches import Intake
-from ..kafka_connection import KafkaConnection, Topic, client_options, in_words, require_aiokafka
+from ..kafka_connection import CLIENT_LOG, KafkaConnection, Topic, client_options, in_words, require_aiokafka
 from ..lines import LineStream
 from ..settings import LineSettings
 
@@ -120,6 +120,7 @@ class KafkaSource:
         """Read until asked to stop; what ends a session with the brokers is told, and another begins after a pause."""
         from .kafka_session import TROUBLE, Session
 
+        CLIENT_LOG.attach()
         loop = asyncio.get_running_loop()
         # What was there at first is kept over sessions: what appears later is read from its beginning.
         known: set[tuple[str, int]] | None = None
@@ -147,6 +148,7 @@ class KafkaSource:
                 intake.problem(f"kafka at {brokers}: {in_words(error)}; tried again in {pause:.0f} s")
                 await _stopped_within(intake.stopping, pause)
         intake.connected(False)
+        CLIENT_LOG.finish()
 
 
 def growing_pauses() -> Iterator[float]:

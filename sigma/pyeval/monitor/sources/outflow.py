@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 from sigma.pyeval.logs.records import Problem, Record
 from sigma.pyeval.monitor.batches import Batch, Checkpoint, Json, Place
 from sigma.pyeval.monitor.lines import LineStream
+from sigma.pyeval.output import printable
 
 from .fingerprint import generation_and_offset
 from .generation import Generation
+from .pathnames import path_text
 from .places import Places
 
 
@@ -37,7 +39,7 @@ class Outflow:
     """Feeds the lines of a path's files, one after the other, to one parser, as an event may go on behind a rotation.
 
     Args:
-        path: The stream's name.
+        path: Of the files; as text (``path_text``) it is the stream's name.
         how: How it is read.
         position: Of the first line.
         state: Of the checkpoint before it.
@@ -48,7 +50,7 @@ class Outflow:
 
     def __init__(self, path: str, how: Reading, position: int, state: Json) -> None:
         self.used = time.monotonic()
-        self._path = path
+        self._name = path_text(path)
         self._pause = how.pause
         self._stream = LineStream(how.format, how.options)
         self._places = Places(position, state)
@@ -88,8 +90,8 @@ class Outflow:
         batch = Batch(
             records,
             self._place,
-            [*self._problems, *problems],
-            Checkpoint(self._path, kept, complete),
+            [self._placed(problem) for problem in (*self._problems, *problems)],
+            Checkpoint(self._name, kept, complete),
             lines=self._lines,
             size=self._size,
         )
@@ -109,4 +111,9 @@ class Outflow:
 
     def _place(self, record: Record) -> Place:
         generation, offset = generation_and_offset(record.line)
-        return {"path": self._path, "generation": generation, "offset": offset}
+        return {"path": self._name, "generation": generation, "offset": offset}
+
+    def _placed(self, problem: Problem) -> Problem:
+        """Return *problem* with the place that it is about in its reason."""
+        _, offset = generation_and_offset(problem.line)
+        return problem._replace(reason=f"{printable(self._name)}:{offset}: {problem.reason}")

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from sigma.pyeval.logs.records import Problem, Record
-from sigma.pyeval.monitor.batches import Batch, Intake, Place
+from sigma.pyeval.monitor.batches import Batch, Intake, PartError, Place
 from sigma.pyeval.monitor.lines import LineStream
 from sigma.pyeval.monitor.settings import LineSettings
 from sigma.pyeval.monitor.sources.splitting import LineSplitter, TooLong
@@ -53,7 +53,15 @@ class StdinSource:
         self._began = ""
 
     async def run(self, intake: Intake) -> None:
-        """Read until the end of input, or until *intake* is stopping."""
+        """Read until the end of input, or until *intake* is stopping.
+
+        Raises:
+            PartError: There is no standard input.
+        """
+        try:
+            os.fstat(self._descriptor)
+        except OSError as error:
+            raise PartError(f"source {self.name}: standard input is closed; start the service with one") from error
         self._began = datetime.now(UTC).isoformat()
         intake.connected(True)
         async with asyncio.TaskGroup() as tasks:

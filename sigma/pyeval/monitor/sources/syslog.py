@@ -16,7 +16,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..batches import Intake
+from ..batches import Intake, PartError
 from ..settings import LineSettings
 from .addresses import ListenAddress, bound_socket, is_loopback
 from .reception import Reception
@@ -109,7 +109,7 @@ class SyslogSource:
         """Listen until told to stop; then put what has been received.
 
         Raises:
-            OSError: An address may not be used, or the certificate cannot be read.
+            PartError: An address may not be used, or the certificate cannot be read.
         """
         with ExitStack() as open_sockets:
             sockets = await self._bound(intake, open_sockets)
@@ -123,7 +123,12 @@ class SyslogSource:
     async def _receive(self, intake: Intake, sockets: dict[str, socket.socket]) -> None:
         settings = self._settings
         reception = Reception(intake, (settings.format, settings.options), settings.allow)
-        listeners = list(self._listeners(reception, sockets))
+        try:
+            listeners = list(self._listeners(reception, sockets))
+        except OSError as error:  # a certificate that was replaced since the settings were read
+            raise PartError(
+                f"source {self.name}: tls: certificate, key or client_ca cannot be used: {error}"
+            ) from error
         self.bound = {name: sock.getsockname()[:2] for name, sock in sockets.items() if sock.family != socket.AF_UNIX}
         async with asyncio.TaskGroup() as group:
             try:
@@ -162,7 +167,7 @@ class SyslogSource:
             except OSError as error:
                 open_sockets.close()
                 if error.errno not in _PASSING:
-                    raise
+                    raise PartError(f"source {self.name}: cannot listen: {error.strerror}") from error
                 intake.problem(f"cannot listen yet: {error}")
             try:
                 await asyncio.wait_for(intake.stopping.wait(), pause)

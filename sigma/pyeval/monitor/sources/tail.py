@@ -50,7 +50,7 @@ class Tail:
         self._late: Generation | None = None
         self._late_until = 0.0
         self._late_wanted: bool = state["late"]
-        self._ended = False
+        self._ended: bool = state.get("ended", False)
         self._was_gone: bool = state["gone"]
         self._parked = False
         self._signature: tuple[int, ...] | None = ()
@@ -194,9 +194,9 @@ class Tail:
             if found is not None:
                 return self._open_at(mark, found)
             if not self._was_gone and not self._opener.has_short_copy(family, mark):
-                what = f"the file that was read up to byte {mark.offset} is gone; lines that came to it later are lost"
-                self._opener.tell_event(what)
-            self._ended = True
+                what = f"the file that was read up to byte {mark.offset} is gone, or was truncated"
+                self._opener.tell_event(f"{what}; lines written to it after that, if any, are lost")
+            self._has_ended()
         number = mark.generation + (mark.offset > 0)
         files = unread(family, (mark, self._previous), self._opener.tell)
         opened = self._opener.first_of(files, number, family.current)
@@ -261,9 +261,13 @@ class Tail:
             return
         if not self._opener.has_short_copy(family, mark):
             what = f"truncated after {current.read_to} bytes were read, and there is no copy"
-            self._opener.tell_event(f"{what}; lines that came in between are lost")
+            self._opener.tell_event(f"{what}; lines written in between, if any, are lost")
         self._end(current)
-        self._ended = True
+        self._has_ended()
+
+    def _has_ended(self) -> None:
+        """Note, also for the next start, that the mark's file is nowhere any more."""
+        self._ended = self._unsaved = True
 
     def _end(self, current: Generation) -> None:
         """Close a file that is over; its last line needs no newline."""
@@ -339,7 +343,8 @@ class Tail:
             self._mark = self._current.mark()
         late = self._late is not None or self._late_wanted
         self._unsaved = False
-        return self._out.batch(self._mark.position, state(self._mark, self._previous, late=late, gone=gone))
+        kept = state(self._mark, self._previous, late=late, gone=gone, ended=self._ended)
+        return self._out.batch(self._mark.position, kept)
 
     # Looking at files.
 
@@ -366,7 +371,9 @@ class Tail:
         self.lag = rest + (0 if self._is_named() else size)
 
 
-def state(current: Mark, previous: Mark | None = None, *, late: bool = False, gone: bool = False) -> Json:
+def state(
+    current: Mark, previous: Mark | None = None, *, late: bool = False, gone: bool = False, ended: bool = False
+) -> Json:
     """Return what a checkpoint says.
 
     Args:
@@ -374,6 +381,7 @@ def state(current: Mark, previous: Mark | None = None, *, late: bool = False, go
         previous: The end of the generation before.
         late: Whether lines may still come to that one.
         gone: Whether the path was gone, and everything had been read.
+        ended: Whether the file of *current* was looked for in vain: it was truncated, or is gone.
     """
     before = None if previous is None else previous.to_json()
-    return {"current": current.to_json(), "previous": before, "late": late, "gone": gone}
+    return {"current": current.to_json(), "previous": before, "late": late, "gone": gone, "ended": ended}

@@ -63,7 +63,7 @@ class WebSocketSource:
     async def _serve(self, websocket: WebSocket) -> None:
         client = client_address(websocket)
         if refused := self._refusal(websocket):
-            self._ingest.tell(client, refused.status_code, "no WebSocket was opened")
+            self._ingest.tell_refusal(client, refused)
             await websocket.send_denial_response(refused)
             return
         assert self._stopping is not None  # noqa: S101 - it is open, so run has begun
