@@ -10,7 +10,8 @@ demo: $(VENV)/.installed  ## scan the example logs with the example rules
 	$(BIN)/sigma-pyeval scan -r examples/rules -p linux_eval --format table examples/logs
 
 demo-monitor: $(VENV)/.installed  ## follow the example logs for ten seconds and show alerts
-	timeout --preserve-status 10 $(BIN)/sigma-pyeval monitor -c examples/monitor.yml
+	@state=$$(mktemp -d) && trap 'rm -rf "$$state"' EXIT INT TERM && \
+	    XDG_RUNTIME_DIR="$$state" timeout --preserve-status 10 $(BIN)/sigma-pyeval monitor -c examples/monitor.yml
 
 test: $(VENV)/.installed  ## run the test suite with coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term

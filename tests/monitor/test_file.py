@@ -314,7 +314,8 @@ def test_a_file_that_is_gone_is_told(path: Path) -> None:
         await run_once(source(path), then, "rotated since", "something else")
         assert offsets(then) == [(1, 0), (2, 0)]
         assert [line.removeprefix(str(path)) for line in then.reported] == [
-            ": the file that was read up to byte 4 is gone; lines that came to it later are lost"
+            ": the file that was read up to byte 4 is gone, or was truncated; "
+            "lines written to it after that, if any, are lost"
         ]
 
     asyncio.run(scenario())
@@ -333,8 +334,130 @@ def test_truncation_without_a_copy_is_told(path: Path) -> None:
             await reads(intake, "one", "tw", "new")
         assert offsets(intake) == [(0, 0), (0, 4), (1, 0)]
         assert [line.removeprefix(str(path)) for line in intake.reported] == [
-            ": truncated after 6 bytes were read, and there is no copy; lines that came in between are lost"
+            ": truncated after 6 bytes were read, and there is no copy; lines written in between, if any, are lost"
         ]
+
+    asyncio.run(scenario())
+
+
+def test_a_file_that_was_emptied_is_told_once(path: Path) -> None:
+    """Nobody knows whether anything was lost; later starts don't ask again, and read what is written then."""
+    path.write_text("one\n")
+
+    async def scenario() -> None:
+        then = await run_once(source(path), KeptIntake(), "one")
+        path.write_text("")
+        async with running(source(path), then):
+            await then.until(lambda: then.checkpoints[str(path)]["ended"])
+        assert [line.removeprefix(str(path)) for line in then.reported] == [
+            ": the file that was read up to byte 4 is gone, or was truncated; "
+            "lines written to it after that, if any, are lost"
+        ]
+        again = restarted(then)
+        async with running(source(path), again):
+            await again.until(lambda: bool(again.lags))
+        last = restarted(again)
+        append(path, "two\n")
+        await run_once(source(path), last, "two")
+        assert offsets(last) == [(1, 0)]
+        assert again.reported == last.reported == []
+        assert not last.checkpoints[str(path)]["ended"]
+
+    asyncio.run(scenario())
+
+
+def test_a_file_that_is_emptied_while_it_is_read_is_told_once(path: Path) -> None:
+    """The next start knows."""
+    path.write_text("one\n")
+
+    async def scenario() -> None:
+        intake = KeptIntake()
+        async with running(source(path), intake):
+            await reads(intake, "one")
+            path.write_text("")
+            # Nothing to read wakes nobody; the next line shows what happened.
+            append(path, "t")
+            await intake.until(lambda: bool(intake.reported))
+        then = restarted(intake)
+        append(path, "wo\n")
+        await run_once(source(path), then, "two")
+        assert offsets(then) == [(1, 0)]
+        assert (len(intake.reported), then.reported) == (1, [])
+
+    asyncio.run(scenario())
+
+
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    """The file is read, found again and followed through its rotation; everything said of it is text."""
+    path = tmp_path / os.fsdecode(b"\xff.log")
+    other = tmp_path / r"\xff.log"
+    path.write_text("one\n")
+    other.write_text("other\n")
+    name = str(tmp_path / r"\xff.log")
+
+    async def scenario() -> None:
+        intake = KeptIntake()
+        async with running(source(tmp_path / "*.log"), intake):
+            await intake.until(lambda: len(texts(intake)) == 2)
+            await intake.until(lambda: intake.lags == {name: 0, str(tmp_path / r"\x5cxff.log"): 0})
+        assert {text: place["path"] for text, place in zip(texts(intake), intake.places, strict=True)} == {
+            "one": name,
+            "other": str(tmp_path / r"\x5cxff.log"),
+        }
+        told = json.dumps([intake.checkpoints, intake.places, intake.reported], ensure_ascii=False)
+        told.encode()
+        then = restarted(intake)
+        append(path, "two\n")
+        path.rename(f"{path}.1")
+        append(path, "three\n" + "x" * 2000 + "\n")
+        await run_once(source(tmp_path / "*.log", max_line_bytes=1000), then, "two", "three")
+        assert [(place["path"], *where) for place, where in zip(then.places, offsets(then), strict=True)] == [
+            (name, 0, 4),
+            (name, 1, 0),
+        ]
+        await then.until(lambda: then.problems == [f"{name}:6: a line longer than 1000 bytes is left out"])
+        assert then.reported == []
+
+    asyncio.run(scenario())
+
+
+def test_a_folder_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    """It is looked at every now and then, and the others are watched all the same."""
+    folder = tmp_path / os.fsdecode(b"\xfe")
+    folder.mkdir()
+    path = folder / "app.log"
+    path.write_text("one\n")
+
+    async def scenario() -> None:
+        intake = KeptIntake()
+        async with running(source(tmp_path / "*" / "*.log"), intake):
+            await reads(intake, "one")
+            append(path, "two\n")
+            await reads(intake, "one", "two")
+        assert intake.places[0]["path"] == str(tmp_path / r"\xfe" / "app.log")
+        assert intake.reported == []
+
+    asyncio.run(scenario())
+
+
+def test_changes_of_a_file_whose_name_is_not_utf8_do_not_end_watching(tmp_path: Path) -> None:
+    """What watches folders gives up at such a name, and is begun anew."""
+
+    async def scenario() -> None:
+        told: list[str] = []
+        stopping = asyncio.Event()
+        async with WakeUps(stopping, told.append) as wakeups:
+            await wakeups.watch(frozenset([str(tmp_path)]))
+            async with asyncio.timeout(10):
+                while not wakeups._woken.is_set():  # no path is told
+                    (tmp_path / os.fsdecode(b"\xff")).write_text("x")
+                    await asyncio.sleep(0.05)
+                changed: set[str] = set()
+                while not changed:
+                    (tmp_path / "app.log").write_text("x")
+                    changed = await wakeups.wait(0.1)
+        assert changed == {str(tmp_path / "app.log")}
+        assert told == []
 
     asyncio.run(scenario())
 
@@ -469,7 +592,7 @@ def test_a_line_that_is_too_long(path: Path) -> None:
     async def scenario() -> None:
         intake = KeptIntake()
         await run_once(source(path, max_line_bytes=1000), intake, "one", "two")
-        assert intake.problems == ["a line longer than 1000 bytes is left out"]
+        assert intake.problems == [f"{path}:4: a line longer than 1000 bytes is left out"]
         assert sum(batch.lines for batch in intake.batches) == 3
         assert sum(batch.size for batch in intake.batches) == path.stat().st_size
 
@@ -884,6 +1007,7 @@ def test_every_checkpoint_leads_to_the_same_places(path: Path) -> None:
         ({"paths": [""]}, "a path is empty"),
         ({"paths": ["/x"], "format": "sysloog"}, "did you mean 'syslog'"),
         ({"paths": ["/x"], "format": "syslog", "options": {"x": "y"}}, "has no option 'x'"),
+        ({"paths": ["/\udcff"]}, "a path is not text"),
         ({"paths": ["/x"], "start": "middle"}, "'end' or 'beginning'"),
         ({"paths": ["/x"], "max_line_bytes": 1 << 30}, "less than or equal to"),
         ({"paths": ["/x"], "poll": 0}, "greater than or equal to"),

@@ -281,6 +281,21 @@ def test_web_page_on_loopback_without_token() -> None:
             reply = await client.post("/ingest/in", content=b"{}", headers={"Origin": "http://evil.example"})
             assert reply.status_code == 403
         assert intake.batches == []
+        assert intake.reported == ["a request of 127.0.0.1 was answered 403: web pages may not use this address"]
+
+    asyncio.run(scenario())
+
+
+def test_options_that_do_not_fit_the_format_that_is_told() -> None:
+    async def scenario() -> None:
+        intake = KeptIntake()
+        async with ingesting(intake, format="auto", options={"year": "2026"}) as client:
+            for _ in range(2):
+                reply = await client.post("/ingest/in", content=b'{"a": 1}')
+                assert reply.status_code == 400
+                assert "the format 'jsonl' has no option 'year'" in reply.json()["problems"][0]["reason"]
+            assert intake.is_connected
+        assert intake.batches == []
 
     asyncio.run(scenario())
 

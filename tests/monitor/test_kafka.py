@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import subprocess
 import sys
@@ -15,8 +16,8 @@ import trustme
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from pydantic import ValidationError
 
-from sigma.pyeval.monitor.batches import SendError
-from sigma.pyeval.monitor.kafka_connection import client_options
+from sigma.pyeval.monitor.batches import PartError, SendError
+from sigma.pyeval.monitor.kafka_connection import CLIENT_LOG, AiokafkaMissingError, client_options
 from sigma.pyeval.monitor.lines import LineStream
 from sigma.pyeval.monitor.sinks.kafka import KEY_BYTES, KafkaSink, KafkaSinkSettings, message_key, producer_options
 from sigma.pyeval.monitor.sources import kafka_partition
@@ -399,3 +400,31 @@ def test_the_sink_does_not_wait_longer_than_it_may() -> None:
             await server.wait_closed()
 
     asyncio.run(check())
+
+
+def test_the_log_of_aiokafka_becomes_ours_and_is_bounded(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anything from warnings up, one line each, without control characters; the rest of a minute is counted."""
+    monkeypatch.setattr(logging.getLogger("sigma_pyeval.monitor"), "propagate", True)
+    CLIENT_LOG.finish()
+    CLIENT_LOG.attach()
+    CLIENT_LOG.attach()
+    client = logging.getLogger("aiokafka.conn")
+    caplog.set_level(logging.INFO)
+    client.info("chatter")
+    try:
+        raise ConnectionRefusedError("no\x1b[2J way")
+    except ConnectionRefusedError:
+        client.exception("Unable to connect to %s", "broker:9092")
+    for _ in range(30):
+        client.error("again")
+    CLIENT_LOG.finish()
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[0] == r"kafka client: Unable to connect to broker:9092: ConnectionRefusedError: no\x1b[2J way"
+    assert lines[1:] == ["kafka client: again"] * 9 + ["kafka client: 21 messages more like these"]
+    assert {record.name for record in caplog.records} == {"sigma_pyeval.monitor"}
+
+
+def test_the_library_that_is_missing_is_a_part_that_cannot_run() -> None:
+    assert issubclass(AiokafkaMissingError, PartError)

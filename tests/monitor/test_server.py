@@ -16,9 +16,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from sigma.pyeval.monitor.access import refusal
+from sigma.pyeval.monitor.batches import PartError
 from sigma.pyeval.monitor.rates import MOST_CLIENTS, ClientRates
 from sigma.pyeval.monitor.server import Server, ServerError, ServerSettings
 
+from .privileges import without_low_ports
 from .serving import AUTHORIZED, TOKEN, raw_reply, serving
 
 
@@ -158,6 +160,15 @@ def test_unknown_host_is_one_clear_error() -> None:
         asyncio.run(
             Server(ServerSettings(listen="host.invalid:1", token=TOKEN, insecure=True), ROUTES).run(asyncio.Event())
         )
+
+
+def test_port_without_the_right_to_it_is_one_clear_error() -> None:
+    server = Server(ServerSettings(listen="127.0.0.1:443"), ROUTES)
+    with (
+        without_low_ports(),
+        pytest.raises(PartError, match=r"127\.0\.0\.1:443: Permission denied; .* CAP_NET_BIND_SERVICE"),
+    ):
+        asyncio.run(server.run(asyncio.Event()))
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -342,7 +353,9 @@ def test_requests_in_flight_end_before_the_server_does() -> None:
     asyncio.run(scenario())
 
 
-def test_requests_beyond_the_deadline_are_answered_503() -> None:
+@pytest.mark.parametrize(("own", "service"), [(0.1, None), (600, 1.1), (600, 0.5), (0.1, 60)])
+def test_requests_beyond_the_deadline_are_answered_503(own: float, service: float | None) -> None:
+    """It is the server's own, or comes early enough for the service to end in time."""
     begun = asyncio.Event()
 
     async def wait(_: Request) -> Response:
@@ -351,7 +364,7 @@ def test_requests_beyond_the_deadline_are_answered_503() -> None:
         raise AssertionError
 
     async def scenario() -> None:
-        server = Server(ServerSettings(listen="127.0.0.1:0", stop_seconds=0.1), [Route("/wait", wait)])
+        server = Server(ServerSettings(listen="127.0.0.1:0", stop_seconds=own), [Route("/wait", wait)], service)
         stopping = asyncio.Event()
         task = asyncio.create_task(server.run(stopping))
         await server.started.wait()

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import os
 import pty
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,20 @@ def run_to_end(descriptor: int, **settings: Any) -> KeptIntake:
 
     asyncio.run(run())
     return intake
+
+
+def test_no_standard_input_is_one_clear_error() -> None:
+    program = (
+        "import asyncio\n"
+        "from sigma.pyeval.monitor.batches import PartError\n"
+        "from sigma.pyeval.monitor.sources.stdin import StdinSettings, StdinSource\n"
+        "try: asyncio.run(StdinSource(StdinSettings(type='stdin')).run(None))\n"
+        "except PartError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" -c "$1" <&-', sys.executable, program], check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "source stdin: standard input is closed; start the service with one\n"
 
 
 def test_a_file_is_read_to_its_end(tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from sigma.pyeval.monitor.batches import PartError
 from sigma.pyeval.monitor.sources import syslog_connections, syslog_datagrams
 from sigma.pyeval.monitor.sources.syslog import SyslogSource, SyslogSourceSettings
 
 from .intake import KeptIntake, running
+from .privileges import without_low_ports
 from .syslog_senders import LOOPBACK, is_closed, listening, reset, tcp_sender, udp_sender
 
 LINE = b"<38>Oct 11 22:14:15 web1 sshd[123]: Accepted password for root"
@@ -640,6 +642,25 @@ def test_without_room_for_connections_the_listener_waits_and_goes_on(monkeypatch
         assert "cannot take connections now" in intake.reported[0]
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("listener", ["udp", "tcp"])
+def test_a_port_without_the_right_to_it_is_one_clear_error(listener: str) -> None:
+    source = SyslogSource(SyslogSourceSettings.model_validate({"type": "syslog", listener: "127.0.0.1:514"}))
+    finding = (
+        "source syslog: cannot listen: Permission denied: 127.0.0.1:514; "
+        "ports below 1024 need the capability CAP_NET_BIND_SERVICE"
+    )
+    with without_low_ports(), pytest.raises(PartError) as refused:
+        asyncio.run(source.run(KeptIntake()))
+    assert str(refused.value) == finding
+
+
+def test_a_socket_in_a_folder_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "log"
+    source = SyslogSource(SyslogSourceSettings.model_validate({"type": "syslog", "unix": {"path": path}}))
+    with pytest.raises(PartError, match=f"cannot listen: No such file or directory: {path}$"):
+        asyncio.run(source.run(KeptIntake()))
 
 
 def test_an_address_in_use_is_tried_again() -> None:

@@ -173,10 +173,12 @@ def test_token(headers: dict[str, str], status: int) -> None:
 
 def test_web_page_on_loopback_without_token() -> None:
     async def scenario() -> None:
-        async with receiving(KeptIntake()) as url:
+        intake = KeptIntake()
+        async with receiving(intake) as url:
             with pytest.raises(InvalidStatus) as refused:
                 await _connect(url, origin="http://evil.example")
             assert refused.value.response.status_code == 403
+        assert intake.reported == ["a request of 127.0.0.1 was answered 403: web pages may not use this address"]
 
     asyncio.run(scenario())
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import http.client
+import itertools
+import json
 import os
 import random
 import re
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
-from tests.monitor.service import Workplace
+from tests.monitor.service import Workplace, free_port
 
 pytestmark = pytest.mark.system
 
@@ -114,3 +119,44 @@ def test_a_killed_service_loses_nothing(tmp_path: Path, seed: int, rotation: str
     assert found.keys() == set(range(count))
     assert {number: ids for number, ids in found.items() if len(ids) > 1} == {}
     tell(f"{rotation} {seed}: {kills} kills, {count} lines, {len(alerts) - count} alerts came twice")
+
+
+@pytest.mark.parametrize("seed", range(ROUNDS))
+def test_what_http_answered_positively_is_there_after_a_kill(tmp_path: Path, seed: int) -> None:
+    """Clients send numbered events while the service is killed; all that were answered with 200 become alerts, each once."""
+    chance = random.Random(f"http {seed}")
+    port = free_port()
+    place = Workplace(tmp_path, sources=[{"type": "http"}], server={"listen": f"127.0.0.1:{port}"})
+    answered: list[int] = []
+    ended = threading.Event()
+
+    def client(first: int) -> None:
+        for number in itertools.count(first, 4):
+            if ended.is_set():
+                return
+            body = json.dumps({"MESSAGE": f"evil-marker number={number}."}).encode()
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/ingest/http", body)
+            try:
+                with urllib.request.urlopen(request, timeout=10) as reply:
+                    assert json.loads(reply.read())["threat_detected"]
+                    answered.append(number)
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.02)
+
+    clients = [threading.Thread(target=client, args=(first,)) for first in range(4)]
+    for one in clients:
+        one.start()
+    for _ in range(3):
+        with place.start() as service:
+            before = len(answered)
+            service.until(lambda before=before: len(answered) > before)
+            time.sleep(0.3 + chance.random())
+            service.kill()
+    ended.set()
+    for one in clients:
+        one.join()
+    with place.start() as service:
+        service.until(lambda: "running" in service.log and set(answered) <= numbers_of(place.alerts()).keys())
+        assert service.stop() == 0
+    assert all(len(ids) == 1 for ids in numbers_of(place.alerts()).values())
+    tell(f"http {seed}: 3 kills, {len(answered)} answered positively, {len(place.alerts())} alerts")

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field, StrictInt, ValidationError, field_validator, model_validator
 
 from sigma.pyeval.documents import DocumentError, parse_yaml
 from sigma.pyeval.redaction import Redaction
 from sigma.pyeval.restrictiveness import Restrictiveness
 
+from .configuration_errors import KINDS, Problem, is_within, nearest, problems_of, truth_for_numbers
 from .kinds import AnySink, AnySource
 from .server import ServerSettings
 from .settings import Settings
@@ -30,12 +29,16 @@ class ConfigurationError(ValueError):
     """What is wrong with a configuration: place and finding of each problem, in the order of the file's sections.
 
     Attributes:
-        problems: (place as ``sources[0].path``, finding).
+        problems: (place as ``sources[0].path``, finding); the place is empty where it is the file itself.
+        path: The file, where it was one.
     """
 
-    def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, problems: Iterable[Problem], path: Path | None = None) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(f"{place}: {finding}" if place else finding for place, finding in self.problems))
+        self.path = path
+        start = "" if path is None else f"{path}: "
+        lines = (f"{place}: {finding}" if place else finding for place, finding in self.problems)
+        super().__init__("\n".join(start + line for line in lines))
 
 
 class RulesSettings(Settings):
@@ -47,17 +50,19 @@ class RulesSettings(Settings):
     pipelines: tuple[str, ...] = ("linux_eval",)
     """Pipelines by name, or YAML files."""
 
-    placeholders: dict[str, tuple[str | int, ...] | str | int] = Field(default_factory=dict)
+    placeholders: dict[str, tuple[str | StrictInt, ...] | str | StrictInt] = Field(default_factory=dict)
     """Values for ``%name%`` in rules that use ``expand``."""
 
     restrictiveness: str | None = None
     """Keep only these rules: permissive, balanced, restrictive or ultra."""
 
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        if self.restrictiveness is not None:
-            Restrictiveness.parse(self.restrictiveness)
-        return self
+    @field_validator("restrictiveness")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        names = [member.name.lower() for member in Restrictiveness]
+        if value is not None and value.lower() not in names:
+            raise ValueError(f"unknown; {nearest(value.lower(), names)}")
+        return value
 
 
 class Configuration(Settings):
@@ -127,37 +132,45 @@ def load_configuration(path: Path, environment: Mapping[str, str] = os.environ) 
         ConfigurationError: Every problem found.
     """
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ConfigurationError([("", f"{path}: longer than {MOST_BYTES} bytes; is this a configuration?")])
-        text = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError([("", f"{path}: cannot be read: {error.strerror}")]) from error
+        return parse_configuration(_mapping_in(path), environment)
+    except ConfigurationError as error:
+        raise ConfigurationError(error.problems, path) from error.__cause__
+
+
+def _mapping_in(path: Path) -> dict[str, Any]:
     try:
-        value = parse_yaml(text)
+        if path.stat().st_size > MOST_BYTES:
+            raise ConfigurationError([("", f"longer than {MOST_BYTES} bytes; is this a configuration?")])
+        value = parse_yaml(path.read_bytes())
+    except OSError as error:
+        raise ConfigurationError([("", f"cannot be read: {error.strerror}")]) from error
     except DocumentError as error:
-        raise ConfigurationError([("", f"{path}: {error}")]) from error
+        raise ConfigurationError([("", str(error))]) from error
     if not isinstance(value, dict):
-        raise ConfigurationError([("", f"{path}: a configuration is a mapping of keys; see docs/monitor.md")])
-    return parse_configuration(value, environment)
+        raise ConfigurationError([("", "a configuration is a mapping of keys; see docs/monitor.md")])
+    return value
 
 
 def parse_configuration(value: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Configuration:
     """Return the configuration that *value*, of JSON types, says; arguments and errors as ``load_configuration``."""
-    problems: list[tuple[str, str]] = []
+    problems: list[Problem] = []
     filled = _filled(dict(value), environment, "", problems)
+    problems += truth_for_numbers(filled, Configuration)
+    configuration = None
     try:
-        configuration = TypeAdapter(Configuration).validate_python(filled)
+        configuration = Configuration.model_validate(filled)
     except ValidationError as error:
-        problems += _problems(error)
-        raise ConfigurationError(problems) from None  # the values that were found may be secrets
-    problems += _repeated("sources", configuration.sources)
-    problems += _repeated("sinks", configuration.sinks)
-    if problems:
-        raise ConfigurationError(problems)
+        unset = [place for place, _ in problems]  # what is around them may be wrong only by that
+        found = problems_of(error, Configuration, filled)
+        problems += [one for one in found if not any(is_within(place, one[0]) for place in unset)]
+    for section in KINDS:
+        problems += _repeated(section, filled.get(section))
+    if configuration is None or problems:
+        raise ConfigurationError(_one_a_place(problems))
     return configuration
 
 
-def _filled(value: Any, environment: Mapping[str, str], place: str, problems: list[tuple[str, str]]) -> Any:
+def _filled(value: Any, environment: Mapping[str, str], place: str, problems: list[Problem]) -> Any:
     """Return *value* with references to the environment replaced in every text."""
     if isinstance(value, dict):
         return {
@@ -182,82 +195,26 @@ def _filled(value: Any, environment: Mapping[str, str], place: str, problems: li
     return _REFERENCE.sub(replacement, value)
 
 
-def _repeated(section: str, parts: Iterable[Any]) -> Iterator[tuple[str, str]]:
+def _repeated(section: str, parts: Any) -> Iterator[Problem]:
+    """Yield the names that are given twice; of what was read, so that they are told beside other problems."""
     seen: dict[str, int] = {}
-    for number, part in enumerate(parts):
-        first = seen.setdefault(part.name, number)
-        if first != number:
-            yield f"{section}[{number}].name", f"{part.name!r} is also that of {section}[{first}]; give it another name"
-
-
-def _problems(error: ValidationError) -> list[tuple[str, str]]:
-    """Return pydantic's errors; of a section the one that it is empty only where nothing else explains it."""
-    details = error.errors(include_url=False)
-    places = [detail["loc"] for detail in details]
-    return [
-        _problem(detail)
-        for detail in details
-        if detail["type"] != "too_short" or not any(_is_within(place, detail["loc"]) for place in places)
-    ]
-
-
-def _is_within(place: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
-    return len(place) > len(outer) and place[: len(outer)] == outer
-
-
-def _problem(detail: ErrorDetails) -> tuple[str, str]:
-    """Return place and finding of one of pydantic's errors, the value itself left out: it may be a secret."""
-    location = [part for part in detail["loc"] if part != "function-after"]
-    model, path = _followed(location)
-    kind = detail["type"]
-    if kind == "extra_forbidden" and model is not None:
-        return path, f"unknown; {_nearest(str(location[-1]), _keys(model))}"
-    if kind == "missing":
-        return path, "missing"
-    if kind == "union_tag_not_found":
-        return path, f"has no 'type'; it is one of {_tags(detail)}"
-    if kind == "union_tag_invalid":
-        tag = str(detail.get("ctx", {}).get("tag", ""))
-        return f"{path}.type", f"{tag!r} is unknown; {_nearest(tag, _tags(detail).split(', '))}"
-    return path, detail["msg"].removeprefix("Value error, ")
-
-
-def _tags(detail: ErrorDetails) -> str:
-    from .kinds import SINKS, SOURCES
-
-    return ", ".join(SOURCES if detail["loc"][0] == "sources" else SINKS)
-
-
-def _keys(model: type[BaseModel]) -> list[str]:
-    """Return the keys of *model* as the file writes them."""
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _nearest(name: str, names: list[str]) -> str:
-    close = difflib.get_close_matches(name, names, 1, 0.6)
-    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
-
-
-def _followed(location: list[int | str]) -> tuple[type[BaseModel] | None, str]:
-    """Return the model that the last step of *location* is a field of, and the place as people write it."""
-    from .kinds import SINKS, SOURCES
-
-    model: type[BaseModel] | None = Configuration
-    path = ""
-    holder: type[BaseModel] | None = model
-    for index, step in enumerate(location):
-        if index == 2 and location[0] in ("sources", "sinks") and step in {**SOURCES, **SINKS}:
-            table = SOURCES if location[0] == "sources" else SINKS
-            model = table[str(step)][0]  # pydantic names the type, which the file does not
+    for number, part in enumerate(parts if isinstance(parts, list) else ()):
+        if not isinstance(part, dict) or part.get("type") not in tuple(KINDS[section]):
             continue
-        holder = model
-        path += f"[{step}]" if isinstance(step, int) else f".{step}"
-        field = model.model_fields.get(str(step)) if model is not None else None
-        model = _model_of(field.annotation) if field is not None else None if isinstance(step, str) else model
-    return holder, path.lstrip(".")
+        name = part.get("name", part["type"])
+        if isinstance(name, str) and (first := seen.setdefault(name, number)) != number:
+            yield f"{section}[{number}].name", f"{name!r} is also that of {section}[{first}]; give it another name"
 
 
-def _model_of(annotation: Any) -> type[BaseModel] | None:
-    """Return the model within an annotation such as ``Tls | None``."""
-    candidates = [annotation, *getattr(annotation, "__args__", ())]
-    return next((one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)), None)
+def _one_a_place(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the first problem of each place, in the order of the sections; unknown ones are the last."""
+    sections = list(Configuration.model_fields)
+    found: dict[str, str] = {}
+    for place, finding in problems:
+        found.setdefault(place, finding)
+
+    def order(problem: Problem) -> int:
+        section = re.split(r"[.\[]", problem[0], maxsplit=1)[0]
+        return sections.index(section) if section in sections else len(sections)
+
+    return sorted(found.items(), key=order)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from sigma.pyeval.logs.formats import FORMATS
+from sigma.pyeval.logs.reading import AUTO
 
 from .lines import LineStream
 
@@ -25,7 +28,7 @@ Level = Literal["informational", "low", "medium", "high", "critical"]
 class Settings(BaseModel):
     """A part of the configuration."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class SourceSettings(Settings):
@@ -44,13 +47,22 @@ class LineSettings(SourceSettings):
     format: str = "auto"
     """The lines' log format; told from the first lines unless given."""
 
-    options: dict[str, str | bool] = {}
+    options: dict[str, str | bool] = Field(default={}, validate_default=True)
     """Options of the log format."""
 
-    @model_validator(mode="after")
-    def _known_format(self) -> Self:
-        LineStream(self.format, self.options)
-        return self
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, value: str) -> str:
+        if value != AUTO and value not in FORMATS:
+            LineStream(value)  # which says what there is; options are looked at by themselves
+        return value
+
+    @field_validator("options")
+    @classmethod
+    def _known_options(cls, value: dict[str, str | bool], info: ValidationInfo) -> dict[str, str | bool]:
+        if "format" in info.data:  # else it has a problem of its own
+            LineStream(info.data["format"], value)
+        return value
 
 
 class SinkSettings(Settings):

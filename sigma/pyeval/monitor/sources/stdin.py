@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -58,10 +59,9 @@ class StdinSource:
         Raises:
             PartError: There is no standard input.
         """
-        try:
-            os.fstat(self._descriptor)
-        except OSError as error:
-            raise PartError(f"source {self.name}: standard input is closed; start the service with one") from error
+        # Its number may be that of something else by now; what Python found when it started tells.
+        if self._descriptor == 0 and sys.__stdin__ is None:
+            raise PartError(f"source {self.name}: standard input is closed; start the service with one")
         self._began = datetime.now(UTC).isoformat()
         intake.connected(True)
         async with asyncio.TaskGroup() as tasks:

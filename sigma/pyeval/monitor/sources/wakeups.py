@@ -8,12 +8,18 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
+from sigma.pyeval.logs.text import without_surrogates
+
 _STEP_MILLISECONDS: Final = 20
 _DEBOUNCE_MILLISECONDS: Final = 100
 """Changes are told together: until none comes for a step, at most so long."""
 
 _AGAIN_SECONDS: Final = 60.0
 """After watching has failed."""
+
+_UNDECODABLE: Final = "Unable to decode path"
+_UNDECODABLE_SECONDS: Final = 1.0
+"""watchfiles gives up with such words at a file whose name is not UTF-8; after so long it is begun anew."""
 
 
 class WakeUps:
@@ -45,7 +51,8 @@ class WakeUps:
         await _ended(self._watcher)
 
     async def watch(self, folders: frozenset[str]) -> None:
-        """Watch these folders from now on, not what is in folders in them."""
+        """Watch these folders from now on, not what is in folders in them; those whose names are not UTF-8 cannot be."""
+        folders = frozenset(folder for folder in folders if without_surrogates(folder) == folder)
         running = self._watcher is not None and not self._watcher.done()
         if folders == self._folders and (running or time.monotonic() < self._again_at):
             return
@@ -73,22 +80,39 @@ class WakeUps:
         self._woken.set()
 
     async def _watch(self, folders: frozenset[str]) -> None:
+        while True:
+            try:
+                await self._notice_changes(folders)
+                break
+            except Exception as error:  # noqa: BLE001 - whatever it is, looking every now and then goes on
+                cause = _first_cause(error)
+                self._woken.set()
+                if _UNDECODABLE not in str(cause):
+                    self._tell(f"folders cannot be watched, files are looked at every now and then: {cause}")
+                    break
+            await asyncio.sleep(_UNDECODABLE_SECONDS)
+        self._again_at = time.monotonic() + _AGAIN_SECONDS
+
+    async def _notice_changes(self, folders: frozenset[str]) -> None:
         from watchfiles import awatch
 
-        try:
-            async for changes in awatch(
-                *folders,
-                watch_filter=None,
-                debounce=_DEBOUNCE_MILLISECONDS,
-                step=_STEP_MILLISECONDS,
-                recursive=False,
-                ignore_permission_denied=True,
-            ):
-                self._changed.update(path for _, path in changes)
-                self._woken.set()
-        except Exception as error:  # noqa: BLE001 - whatever it is, looking every now and then goes on
-            self._tell(f"folders cannot be watched, files are looked at every now and then: {error}")
-        self._again_at = time.monotonic() + _AGAIN_SECONDS
+        async for changes in awatch(
+            *folders,
+            watch_filter=None,
+            debounce=_DEBOUNCE_MILLISECONDS,
+            step=_STEP_MILLISECONDS,
+            recursive=False,
+            ignore_permission_denied=True,
+        ):
+            self._changed.update(path for _, path in changes)
+            self._woken.set()
+
+
+def _first_cause(error: Exception) -> Exception:
+    """Return what a group of exceptions holds: watchfiles' are in one of a task group."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _ended(task: asyncio.Task[None] | None) -> None:
