@@ -79,6 +79,7 @@ def _refuse(path: Path, problems: Sequence[tuple[str, str]]) -> NoReturn:
 
 def _run(configuration: Configuration, ruleset: Ruleset) -> int:
     """Run the service to its end and return the exit code."""
+    from sigma.pyeval.monitor.batches import PartError
     from sigma.pyeval.monitor.journal import LOGGER
     from sigma.pyeval.monitor.service import Ending, run_service
     from sigma.pyeval.monitor.store import StoreError, StoreFull
@@ -94,6 +95,8 @@ def _run(configuration: Configuration, ruleset: Ruleset) -> int:
         ending = asyncio.run(run_service(configuration, ruleset))
     except StoreError as error:
         fail(f"state: {error}", EXIT_NOTHING_LOADED)
+    except PartError as error:  # a library that is missing
+        fail(str(error), EXIT_NOTHING_LOADED)
     except StoreFull:
         fail(f"state: the disk of {state} is full; make room, what was not saved is read again", Ending.FAILED)
     except (sqlite3.Error, OSError) as error:

@@ -40,6 +40,11 @@ SAVE_SECONDS: Final = 1.0
 """How often checkpoints are written that no alert took along."""
 
 
+_SOURCES_SHARE: Final = 0.5
+_SERVER_SHARE: Final = 0.2
+"""Of ``stop_seconds``: after the one sources have ended, the other is the server's for its last replies; sinks have the rest."""
+
+
 class Ending(IntEnum):
     """How the service ended; the exit codes of ``sigma-pyeval monitor``."""
 
@@ -130,10 +135,10 @@ class Service:
                 LOGGER.info("running: %s -> %s", ", ".join(self._intakes), ", ".join(self._deliveries))
                 await self._input_ended(pipelines)
                 began, seconds = time.monotonic(), self._configuration.stop_seconds
-                in_time = await _ended(pipelines, began + seconds * 0.5)
+                in_time = await _ended(pipelines, began + seconds * _SOURCES_SHARE)
                 for delivery in self._deliveries.values():
                     delivery.drain()
-                in_time &= await _ended(deliveries, began + seconds * 0.8)
+                in_time &= await _ended(deliveries, began + seconds * (1 - _SERVER_SHARE))
                 served.set()
                 in_time &= await _ended(upkeep[1:], began + seconds)
                 upkeep[0].cancel()
@@ -165,7 +170,7 @@ class Service:
         intake = self._intakes[source.name]
         try:
             await source.run(intake)
-        except (PartError, OSError) as error:
+        except OSError as error:
             raise PartError(f"source {source.name}: {error}") from error
         intake.connected(False)
         await intake.queue.put(None)
@@ -228,7 +233,11 @@ class Service:
         routes = [route for source in self._sources if isinstance(source, Served) for route in source.routes()]
         if not routes and self._configuration.server is None:
             return None
-        return Server(self._configuration.server or ServerSettings(), [*routes, *status_routes(self.metrics)])
+        return Server(
+            self._configuration.server or ServerSettings(),
+            [*routes, *status_routes(self.metrics)],
+            self._configuration.stop_seconds * _SERVER_SHARE,
+        )
 
 
 async def _ended(tasks: Sequence[asyncio.Task[None]], deadline: float) -> bool:
