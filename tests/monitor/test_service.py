@@ -172,6 +172,14 @@ def post(url: str, body: bytes) -> tuple[int, Any]:
             return error.code, json.loads(error.read())
 
 
+def is_healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=5) as reply:
+            return bool(reply.read() == b"ok\n")
+    except OSError:
+        return False
+
+
 def test_http_metrics_and_health(tmp_path: Path) -> None:
     port = free_port()
     place = Workplace(tmp_path, sources=[{"type": "http"}], server={"listen": f"127.0.0.1:{port}"})
@@ -179,14 +187,7 @@ def test_http_metrics_and_health(tmp_path: Path) -> None:
         service.until(lambda: "running" in service.log)
         url = f"http://127.0.0.1:{port}"
 
-        def healthy() -> bool:
-            try:
-                with urllib.request.urlopen(f"{url}/healthz", timeout=5) as reply:
-                    return bool(reply.read() == b"ok\n")
-            except OSError:
-                return False
-
-        service.until(healthy)
+        service.until(lambda: is_healthy(url))
         status, reply = post(f"{url}/ingest/http", b'[{"MESSAGE": "evil-marker"}, {"MESSAGE": "fine"}]')
         assert (status, reply["threat_detected"], reply["events"]) == (200, True, 2)
         assert [alert["event"] for alert in reply["alerts"]] == [0]
@@ -301,6 +302,29 @@ def test_log_text_cannot_steer_a_terminal(tmp_path: Path) -> None:
     assert "source stdin: not read" in service.log
     assert "\x1b" not in service.log
     assert "\u202e" not in service.log
+
+
+def test_a_file_name_that_is_no_text(tmp_path: Path) -> None:
+    """Its bytes reach state, metrics and alerts as escapes, and it is found again after a restart."""
+    (tmp_path / "logs").mkdir()
+    name = os.fsencode(tmp_path / "logs") + b"/\xff.log"
+    port = free_port()
+    place = Workplace(
+        tmp_path,
+        sources=[{"type": "file", "paths": [f"{tmp_path}/logs/*.log"], "start": "beginning", "format": "syslog"}],
+        server={"listen": f"127.0.0.1:{port}"},
+    )
+    for number in (1, 2):
+        with open(name, "ab") as file:
+            file.write(line(number))
+        with place.start() as service:
+            service.until(
+                lambda number=number: len(place.alerts()) == number and is_healthy(f"http://127.0.0.1:{port}")
+            )
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as exposition:
+                assert b"sigma_pyeval_source_events_total" in exposition.read()
+            assert service.stop() == 0
+    assert [alert["source"]["path"] for alert in place.alerts()] == [f"{tmp_path}/logs/\\xff.log"] * 2
 
 
 def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
