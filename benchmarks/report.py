@@ -164,7 +164,8 @@ def logs_section(found: Found) -> str:
         "log bytes": "reading the file",
         "log lines": "splitting its lines",
         "log read": "records from it",
-        "log scan": "records from it, held against the Linux rules",
+        "log scan": "records from it, held against the Linux rules, matches written to a file",
+        "log monitor": "the same by the monitor, alerts kept in its store and delivered to a file",
     }
     rows = []
     for key, name in names.items():
