@@ -118,7 +118,7 @@ def monitor(path: Path) -> dict[str, float]:
     )
     ruleset = load_rules(LANES["linux"][0], pipeline="linux_eval", on_error="collect")
     ruleset.match({})
-    lines = path.read_bytes().count(b"\n")
+    lines = int(split_lines(path)["lines"])
     return asyncio.run(_monitored(configuration, ruleset, lines))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import sqlite3
 import struct
@@ -17,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sigma.pyeval.cli import main
+from tests.monitor.privileges import as_nobody
 from tests.monitor.service import Workplace
 
 STDIN = {"type": "stdin", "format": "syslog"}
@@ -106,14 +106,15 @@ def test_check(place: Workplace, changes: dict[str, Any], code: int, expected: l
     assert sorted(place.path.rglob("*")) == before
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_check_without_permission(place: Workplace) -> None:
-    closed = place.path / "closed"
-    closed.mkdir(0o500)
-    written(place, state=str(closed / "state"), sinks=[{"type": "file", "path": str(closed / "a")}])
-    result = monitor(place, "--check")
-    assert result.exit_code == 0
-    assert result.stderr.count(f"this user cannot write to {closed}\n") == 2
+def test_check_without_permission() -> None:
+    with as_nobody() as folder:
+        closed = folder / "closed"
+        closed.mkdir(0o500)
+        place = Workplace(folder, sources=[STDIN])
+        written(place, state=str(closed / "state"), sinks=[{"type": "file", "path": str(closed / "a")}])
+        result = monitor(place, "--check")
+        assert result.exit_code == 0
+        assert result.stderr.count(f"this user cannot write to {closed}\n") == 2
 
 
 def test_filters_that_select_nothing_are_told_at_a_start(place: Workplace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,3 +27,19 @@ def without_low_ports() -> Iterator[None]:
     finally:
         if root:
             os.seteuid(0)
+
+
+@contextmanager
+def as_nobody() -> Iterator[Path]:
+    """Run the body without root's rights, and give it a folder that everybody may read and write."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        user = os.geteuid()
+        if user == 0:
+            os.setresuid(NOBODY, NOBODY, 0)  # access(2) asks the real user
+        try:
+            yield folder
+        finally:
+            if user == 0:
+                os.setresuid(0, 0, 0)

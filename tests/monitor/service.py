@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,14 @@ class Workplace:
         """Write the configuration as it is now."""
         (self.path / "monitor.yml").write_text(yaml.safe_dump(self.configuration))
 
-    def start(self, *arguments: str, **options: Any) -> Running:
-        """Start the program."""
-        return Running(self, arguments, options)
+    def start(self, *arguments: str, within: Sequence[str] = (), **options: Any) -> Running:
+        """Start the program; *within* is a command that runs the one behind it."""
+        return Running(self, (*within, *self._command, *arguments), options)
+
+    @property
+    def _command(self) -> tuple[str, ...]:
+        program = Path(sys.executable).with_name("sigma-pyeval")
+        return (str(program), "monitor", "-c", str(self.path / "monitor.yml"))
 
     def alerts(self) -> list[dict[str, Any]]:
         """Return the alerts in ``alerts.jsonl``; a line that is being written is left out."""
@@ -68,19 +73,13 @@ class Workplace:
 class Running:
     """The program ``sigma-pyeval monitor``, started on a workplace."""
 
-    def __init__(self, place: Workplace, arguments: tuple[str, ...], options: dict[str, Any]) -> None:
+    def __init__(self, place: Workplace, command: tuple[str, ...], options: dict[str, Any]) -> None:
         self.place = place
         self._log_path = place.path / "log"
         with self._log_path.open("ab") as log:
             self._log_start = log.tell()
             self.process = subprocess.Popen(
-                [
-                    str(Path(sys.executable).with_name("sigma-pyeval")),
-                    "monitor",
-                    "-c",
-                    str(place.path / "monitor.yml"),
-                    *arguments,
-                ],
+                command,
                 stderr=log,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
                 **{"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **options},

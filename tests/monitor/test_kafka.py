@@ -21,7 +21,7 @@ from sigma.pyeval.monitor.kafka_connection import CLIENT_LOG, AiokafkaMissingErr
 from sigma.pyeval.monitor.lines import LineStream
 from sigma.pyeval.monitor.sinks.kafka import KEY_BYTES, KafkaSink, KafkaSinkSettings, message_key, producer_options
 from sigma.pyeval.monitor.sources import kafka_partition
-from sigma.pyeval.monitor.sources.kafka import KafkaSource, KafkaSourceSettings, consumer_options, growing_pauses
+from sigma.pyeval.monitor.sources.kafka import KafkaSource, KafkaSourceSettings, consumer_options
 from sigma.pyeval.monitor.sources.kafka_partition import TOMBSTONE, Partition, lines_of
 
 from .intake import KeptIntake, running
@@ -351,14 +351,6 @@ def test_the_source_tells_that_nobody_answers_tries_again_and_stops_at_once() ->
         assert not intake.losses
 
     asyncio.run(check())
-
-
-def test_pauses_grow_to_a_minute() -> None:
-    pauses = growing_pauses()
-    found = [next(pauses) for _ in range(10)]
-    assert 0.8 <= found[0] <= 1
-    assert found[1] > found[0]
-    assert all(48 <= pause <= 60 for pause in found[-3:])
 
 
 def test_the_sink_asks_to_send_again_where_nobody_answers() -> None:

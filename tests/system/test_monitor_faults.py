@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -160,3 +161,38 @@ def test_what_http_answered_positively_is_there_after_a_kill(tmp_path: Path, see
         assert service.stop() == 0
     assert all(len(ids) == 1 for ids in numbers_of(place.alerts()).values())
     tell(f"http {seed}: 3 kills, {len(answered)} answered positively, {len(place.alerts())} alerts")
+
+
+def test_a_full_disk_makes_sources_wait_and_loses_nothing(tmp_path: Path) -> None:
+    """The state lies on a file system of 2 MB that only the service sees; it is filled up, and emptied again."""
+    mounted = (
+        "unshare",
+        "-m",
+        "bash",
+        "-c",
+        'mount -t tmpfs -o size=2m none "$0" && exec "$@"',
+        str(tmp_path / "state"),
+    )
+    (tmp_path / "state").mkdir()
+    if subprocess.run([*mounted, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no right to mount a file system here (root, unshare of util-linux)")
+    log = tmp_path / "app.log"
+    log.write_bytes(b"Nov 22 03:00:00 host prog[1]: evil-marker number=0.\n")
+    source = {"type": "file", "paths": [str(log)], "start": "beginning", "format": "syslog"}
+    place = Workplace(tmp_path, sources=[source])
+    with place.start(within=mounted) as service:
+        service.until(lambda: len(place.alerts()) == 1)
+        filler = Path(f"/proc/{service.process.pid}/root{tmp_path}/state/filler")
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        with log.open("ab") as file:
+            for number in range(1, 20):
+                file.write(b"Nov 22 03:00:00 host prog[1]: evil-marker number=%d.\n" % number)
+        service.until(lambda: "the spool is full: source file waits" in service.log)
+        assert len(place.alerts()) == 1
+        filler.unlink()
+        service.until(lambda: len(place.alerts()) == 20)
+        assert service.stop() == 0
+    assert numbers_of(place.alerts()).keys() == set(range(20))
+    assert not (tmp_path / "state" / "dead-letters").exists()

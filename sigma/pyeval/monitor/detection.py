@@ -156,6 +156,7 @@ class Detection:
 
         Where there is no room for all of them, they are kept one half after the other, as sinks make room.
         """
+        waited = False
         while True:
             try:
                 new = await self._store.settle(source.name, outgoing, batch.checkpoint, more=more)
@@ -171,8 +172,12 @@ class Detection:
                     await self._put_aside(intake, outgoing)
                     outgoing = ()
                     continue
-                self._metrics.store_full.inc()
-                self._full.warning(f"source {source.name} waits until sinks take alerts; see spool_bytes")
+                if not waited:
+                    waited = True
+                    self._metrics.store_full.inc()
+                    self._full.warning(
+                        f"source {source.name} waits until sinks take alerts; see spool_bytes, and the room on the disk"
+                    )
                 await self._store.room(_ROOM_SECONDS)
         self._announce(new, outgoing)
         return new

@@ -39,19 +39,16 @@ from .store import Store, StoreFull
 SAVE_SECONDS: Final = 1.0
 """How often checkpoints are written that no alert took along."""
 
-
 _SOURCES_SHARE: Final = 0.5
 _SERVER_SHARE: Final = 0.2
 """Of ``stop_seconds``: after the one sources have ended, the other is the server's for its last replies; sinks have the rest."""
 
 
 class Ending(IntEnum):
-    """How the service ended; the exit codes of ``sigma-pyeval monitor``."""
+    """How the service ended, once it had started; the exit code of ``sigma-pyeval monitor``."""
 
     CLEAN = 0
     """Asked to stop, or all input ended: nothing read was left unjudged; what sinks did not take is kept."""
-    NOT_STARTED = 2
-    """The configuration, the rules or the state cannot be used."""
     DEADLINE = 4
     """A source or a sink did not end in time and was cut off; nothing is lost that delivery promises."""
     FAILED = 5
@@ -108,7 +105,10 @@ class Service:
     async def reopen(self) -> None:
         """Open the sinks' files anew, after their rotation."""
         for sink in self._sinks:
-            await sink.reopen()
+            try:
+                await sink.reopen()
+            except OSError as error:
+                LOGGER.warning("sink %s: closing its file failed: %s", sink.name, error)
 
     async def run(self) -> Ending:
         """Run until the input ends or ``stop`` is called; the only place that starts tasks of the service."""
@@ -192,13 +192,13 @@ class Service:
             self.metrics.store_bytes.set(await self._store.used_bytes())
 
     async def _tell_leftovers(self) -> None:
-        """Say what waits from an earlier run; for a sink that the configuration no longer has it would wait for ever."""
+        """Say what waits from an earlier run, also for sinks that the configuration no longer has."""
         for name, count in (await self._store.waiting()).items():
             if name in self._deliveries:
                 LOGGER.info("sink %s: %s of an earlier run to be sent", name, counted(count, "alert"))
             else:
                 LOGGER.warning(
-                    "%s for the sink %s, which is no longer configured; configure it, or name another 'state'",
+                    "%s for the sink %s, which is no longer configured; they wait until it is again, or room is needed",
                     counted(count, "alert"),
                     name,
                 )

@@ -17,6 +17,7 @@ from sigma.pyeval.monitor.batches import Batch, Checkpoint, Intake, Json, Place
 from sigma.pyeval.monitor.lines import LineStream
 from sigma.pyeval.monitor.settings import SourceSettings
 from sigma.pyeval.monitor.sources.journalctl import Child, Journalctl, JournalctlError, cursor_of, time_of
+from sigma.pyeval.monitor.sources.pauses import FIRST_PAUSE, LONGEST_PAUSE, growing_pauses, stopped_within
 from sigma.pyeval.monitor.sources.splitting import LineSplitter, TooLong
 
 SILENCE_SECONDS = 2.0
@@ -28,8 +29,7 @@ HELD_SECONDS = 10.0
 HELD_LINES = 20_000
 """So many entries may come behind one that is held back."""
 
-FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 60.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = FIRST_PAUSE, LONGEST_PAUSE
 """Pauses before journalctl is started again; each is twice the one before while nothing is read."""
 
 LONG_WAIT_SECONDS = 60.0
@@ -144,7 +144,7 @@ class JournaldSource:
 
     async def run(self, intake: Intake) -> None:
         """Follow the journal until *intake* is stopping; journalctl is started again when it ends."""
-        pause = FIRST_PAUSE_SECONDS
+        pauses = growing_pauses(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         while not intake.stopping.is_set():
             before = self._position
             try:
@@ -158,11 +158,9 @@ class JournaldSource:
                 intake.problem(f"{error}; it is started again")
             finally:
                 intake.connected(False)
-            pause = FIRST_PAUSE_SECONDS if self._position > before else pause
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await intake.stopping.wait()
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            if self._position > before:
+                pauses = growing_pauses(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+            await stopped_within(intake.stopping, next(pauses))
 
     async def _read(self, intake: Intake) -> None:
         if not self._begun:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import re
-from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 from pydantic import Field, model_validator
 
 from ..batches import Intake
 from ..kafka_connection import CLIENT_LOG, KafkaConnection, Topic, client_options, in_words, require_aiokafka
-from ..lines import LineStream
 from ..settings import LineSettings
-
-SHORTEST_PAUSE: Final = 1.0
-LONGEST_PAUSE: Final = 60.0
-"""Seconds between attempts to reach the brokers, at first and at most."""
+from .pauses import LONGEST_PAUSE, growing_pauses, stopped_within
 
 _HEARTBEAT_SECONDS: Final = 3.0
 _MEBIBYTE: Final = 1 << 20
@@ -72,7 +66,6 @@ class KafkaSourceSettings(LineSettings, KafkaConnection):
             re.compile(self.pattern)
         except re.error as error:
             raise ValueError(f"pattern: not a regular expression: {error}") from None
-        LineStream(self.format, self.options)
         return self
 
 
@@ -146,22 +139,6 @@ class KafkaSource:
                 pause = next(pauses)
                 brokers = ", ".join(self._settings.brokers)
                 intake.problem(f"kafka at {brokers}: {in_words(error)}; tried again in {pause:.0f} s")
-                await _stopped_within(intake.stopping, pause)
+                await stopped_within(intake.stopping, pause)
         intake.connected(False)
         CLIENT_LOG.finish()
-
-
-def growing_pauses() -> Iterator[float]:
-    """Yield seconds to wait: doubled each time up to the longest, a fifth of each by chance."""
-    pause = SHORTEST_PAUSE
-    while True:
-        yield pause * random.uniform(0.8, 1.0)  # noqa: S311 - spreads clients out, guards nothing
-        pause = min(pause * 2, LONGEST_PAUSE)
-
-
-async def _stopped_within(stopping: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stopping.wait()
-    except TimeoutError:
-        return  # not stopped

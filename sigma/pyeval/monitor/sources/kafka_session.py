@@ -31,9 +31,10 @@ from sigma.pyeval.output import counted
 from ..batches import Batch, DeadLetter, Intake, Json
 from ..kafka_connection import in_words
 from ..lines import LineStream
-from .kafka import LONGEST_PAUSE, SHORTEST_PAUSE, KafkaSourceSettings, consumer_options
+from .kafka import KafkaSourceSettings, consumer_options
 from .kafka_partition import Message, Partition, Passage
 from .kafka_watch import Watch
+from .pauses import FIRST_PAUSE, LONGEST_PAUSE
 
 TROUBLE: Final = (KafkaError, OSError, TimeoutError)
 """What ends a session; another is begun."""
@@ -200,7 +201,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka carr
         elif isinstance(error, RecordTooLargeError):
             await self._pass_over(tp, error.args[2])
         elif (partition := self._partitions.get(tp)) is not None:
-            pause = min(SHORTEST_PAUSE * 2**partition.failures, LONGEST_PAUSE)
+            pause = min(FIRST_PAUSE * 2**partition.failures, LONGEST_PAUSE)
             partition.failures = min(partition.failures + 1, 10)
             partition.retry_at = self._loop.time() + pause
             remedy = "; pip install cramjam" if isinstance(error, UnsupportedCodecError) else ""

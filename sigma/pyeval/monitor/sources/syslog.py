@@ -19,16 +19,14 @@ from pydantic import Field, model_validator
 from ..batches import Intake, PartError
 from ..settings import LineSettings
 from .addresses import ListenAddress, bound_socket, is_loopback
+from .pauses import growing_pauses, stopped_within
 from .reception import Reception
 from .syslog_connections import ConnectionLimits, Places, StreamListener
 from .syslog_datagrams import DatagramListener, UnixListener, bound_unix_socket, widen_buffer
 from .syslog_tls import RenewedContext, TlsListener
 
-FIRST_PAUSE: Final = 1.0
-LONGEST_PAUSE: Final = 60.0
-"""Seconds between attempts to bind an address that is in use, or that the machine does not have (yet)."""
-
 _PASSING: Final = {errno.EADDRINUSE, errno.EADDRNOTAVAIL}
+"""An address that is in use, or that the machine does not have (yet), is tried again."""
 
 
 class SyslogSourceSettings(LineSettings):
@@ -160,7 +158,7 @@ class SyslogSource:
 
     async def _bound(self, intake: Intake, open_sockets: ExitStack) -> dict[str, socket.socket] | None:
         """Return the sockets of all listeners, which *open_sockets* closes, or ``None`` where ``stopping`` came first."""
-        pause = FIRST_PAUSE
+        pauses = growing_pauses()
         while not intake.stopping.is_set():
             try:
                 return self._bind(open_sockets)
@@ -169,10 +167,7 @@ class SyslogSource:
                 if error.errno not in _PASSING:
                     raise PartError(f"source {self.name}: cannot listen: {error.strerror}") from error
                 intake.problem(f"cannot listen yet: {error}")
-            try:
-                await asyncio.wait_for(intake.stopping.wait(), pause)
-            except TimeoutError:
-                pause = min(pause * 2, LONGEST_PAUSE)
+            await stopped_within(intake.stopping, next(pauses))
         return None
 
     def _bind(self, open_sockets: ExitStack) -> dict[str, socket.socket]:
