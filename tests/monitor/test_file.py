@@ -22,8 +22,11 @@ from pydantic import ValidationError
 
 from sigma.pyeval.monitor.batches import Json
 from sigma.pyeval.monitor.sources import file as file_module
+from sigma.pyeval.monitor.sources import opening as opening_module
 from sigma.pyeval.monitor.sources import tail as tail_module
 from sigma.pyeval.monitor.sources.file import FileSource, FileSourceSettings
+from sigma.pyeval.monitor.sources.logfiles import LogFile
+from sigma.pyeval.monitor.sources.rotation import Seen
 from sigma.pyeval.monitor.sources.wakeups import WakeUps
 
 from .intake import KeptIntake, running
@@ -297,6 +300,34 @@ def test_empty_generations_have_no_number(path: Path) -> None:
         path.write_text("two\n")
         await run_once(source(path), then, "two")
         assert offsets(then) == [(1, 0)]
+
+    asyncio.run(scenario())
+
+
+def test_a_file_that_took_the_number_of_the_next_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between looking and opening, the next file was rotated and compressed, and its number given to a new one."""
+    path.write_text("one\n")
+    original = opening_module.open_seen
+    rotations = iter([True])
+
+    def late(seen: Seen) -> LogFile:
+        if seen.path == str(path) and seen.size == 4 and next(rotations, False):
+            packed = path.with_name("app.log.1.gz")
+            path.with_name("app.log.1").rename(path.with_name("app.log.2"))
+            packed.write_bytes(gzip.compress(path.read_bytes()))
+            path.write_text("three\n")  # in place, so that it has the number of the file before
+        return original(seen)
+
+    async def scenario() -> None:
+        intake = KeptIntake()
+        async with running(source(path), intake):
+            await reads(intake, "one")
+            rename(path)
+            monkeypatch.setattr(opening_module, "open_seen", late)
+            path.write_text("two\n")
+            await reads(intake, "one", "two", "three")
+        assert offsets(intake) == [(0, 0), (1, 0), (2, 0)]
+        assert intake.reported == []
 
     asyncio.run(scenario())
 

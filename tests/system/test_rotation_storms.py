@@ -106,7 +106,10 @@ class Watched:
         self.checkpoints: dict[str, str] = {}
 
     async def run_once(self, seconds: float) -> None:
-        """Read for a while, then crash or stop; checkpoints are those of some batches before, or the last ones."""
+        """Read for a while, then crash or stop; checkpoints are those of some batches before, or the last ones.
+
+        A stream's first checkpoint is always kept, as the store writes it at once.
+        """
         intake = KeptIntake({stream: json.loads(kept) for stream, kept in self.checkpoints.items()})
         task = asyncio.create_task(FileSource(self.settings).run(intake))
         done, _ = await asyncio.wait([task], timeout=seconds)
@@ -126,7 +129,7 @@ class Watched:
                 self.places[int(found[1])].add(json.dumps(batch.place(record)))
                 self.order.append(int(found[1]))
             assert not batch.problems
-            if number < kept and batch.checkpoint is not None:
+            if batch.checkpoint is not None and (number < kept or batch.checkpoint.stream not in self.checkpoints):
                 self.checkpoints[batch.checkpoint.stream] = json.dumps(batch.checkpoint.state)
         self.told += intake.reported
 

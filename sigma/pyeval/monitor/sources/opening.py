@@ -72,7 +72,7 @@ class Opener:
         """Return the generation that goes on at *mark*."""
         return Generation(mark.generation, found.file, self._limit, mark.offset, found.head, found.tail)
 
-    def first_of(self, files: Sequence[Seen], number: int, last: Seen | None) -> Generation | None:
+    def first_of(self, files: Sequence[Seen], number: int, family: Family) -> Generation | None:
         """Return the first of *files* with anything in it; rotated ones that cannot be read are told and left out.
 
         A file without a byte is no generation, so that numbers are the same whether it was seen or not.
@@ -80,12 +80,25 @@ class Opener:
         Args:
             files: The oldest first.
             number: Of the generation.
-            last: The one that is not left out, but tried again.
+            family: What *files* are of. Its current file is not left out, but tried again.
 
         Raises:
-            OSError: *last* cannot be read.
+            OSError: The current file cannot be read.
             FolderChanging: Files were renamed.
         """
+        generation = self._first_of(files, number, family.current)
+        # Nothing is known of what such a file holds, and numbers of files are used again at once: another one may have had
+        # this name and number when it was opened. Then there were rotations since, which other names show.
+        try:
+            if self.family().names() != family.names():
+                raise FolderChanging(f"{self._path}: its files are being renamed")
+        except BaseException:
+            if generation is not None:
+                generation.close()
+            raise
+        return generation
+
+    def _first_of(self, files: Sequence[Seen], number: int, last: Seen | None) -> Generation | None:
         for seen in files:
             if not seen.packed and not seen.size:
                 continue

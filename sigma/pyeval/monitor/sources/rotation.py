@@ -73,6 +73,10 @@ class Family(NamedTuple):
         """Return all, the oldest first."""
         return self.rotated if self.current is None else (*self.rotated, self.current)
 
+    def names(self) -> tuple[tuple[str, int, int], ...]:
+        """Return which file has which name: path, device and inode of each."""
+        return tuple((seen.path, seen.device, seen.inode) for seen in self.files())
+
 
 class FolderChanging(OSError):
     """Files are being renamed at this moment; look again a little later."""

@@ -199,7 +199,7 @@ class Tail:
             self._has_ended()
         number = mark.generation + (mark.offset > 0)
         files = unread(family, (mark, self._previous), self._opener.tell)
-        opened = self._opener.first_of(files, number, family.current)
+        opened = self._opener.first_of(files, number, family)
         if opened is None:
             self._parked = family.current is not None  # an empty file, until it changes
             return None
@@ -236,7 +236,7 @@ class Tail:
         if files == (family.current,) and not current.file.packed and self._is_in_grace():
             return False
         number = current.number + (current.read_to > 0)
-        opened = self._opener.first_of(files, number, family.current)
+        opened = self._opener.first_of(files, number, family)
         if opened is None:
             self._nothing_after = family, current.read_to
             return False
