@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from pathlib import Path
 
 from sigma.pyeval.matchers import MATCHERS
+from sigma.pyeval.monitor.schema import configuration_schema, reference
 
-SEMANTICS = Path(__file__).parent / "semantics.md"
+DOCS = Path(__file__).parent
+SEMANTICS = DOCS / "semantics.md"
+CONFIGURATION = DOCS / "configuration.md"
+SCHEMA = DOCS / "configuration.schema.json"
 
 
 def matcher_table() -> str:
@@ -23,9 +28,25 @@ def matcher_table() -> str:
 
 def with_matchers(text: str) -> str:
     """Return *text* with the table between its marks made anew."""
-    table = f"<!-- matchers -->\n{matcher_table()}\n<!-- /matchers -->"
-    return re.sub(r"<!-- matchers -->.*<!-- /matchers -->", lambda _: table, text, flags=re.DOTALL)
+    return _between("matchers", matcher_table(), text)
+
+
+def with_reference(text: str) -> str:
+    """Return *text* with the tables of the configuration between their marks made anew."""
+    return _between("configuration", reference(), text)
+
+
+def schema_text() -> str:
+    """Return the configuration's JSON Schema as its file holds it."""
+    return json.dumps(configuration_schema(), indent=2) + "\n"
+
+
+def _between(mark: str, made: str, text: str) -> str:
+    part = f"<!-- {mark} -->\n{made}\n<!-- /{mark} -->"
+    return re.sub(f"<!-- {mark} -->.*<!-- /{mark} -->", lambda _: part, text, flags=re.DOTALL)
 
 
 if __name__ == "__main__":
     SEMANTICS.write_text(with_matchers(SEMANTICS.read_text(encoding="utf-8")), encoding="utf-8")
+    CONFIGURATION.write_text(with_reference(CONFIGURATION.read_text(encoding="utf-8")), encoding="utf-8")
+    SCHEMA.write_text(schema_text(), encoding="utf-8")

@@ -25,7 +25,7 @@ KEPT_FILES = 16
 FEWEST_RULES = 50
 """Smaller sets load fast enough without."""
 _DIGEST_BYTES = 32
-_ERROR_FIELDS = ("reason", "remedy", "title", "id", "path")
+_ERROR_FIELDS = ("reason", "remedy", "title", "id", "path", "unsupported")
 
 
 def cache_directory() -> Path | None:
@@ -142,16 +142,16 @@ def _is_private(folder: Path) -> bool:
 
 def _encoded(ruleset: Ruleset) -> bytes:
     rows = [tuple(getattr(error, name) for name in _ERROR_FIELDS) for error in ruleset.errors]
-    errors = marshal.dumps(rows)
-    return hashlib.sha256(errors).digest() + len(errors).to_bytes(8, "big") + errors + dump(ruleset.plan)
+    told = marshal.dumps((rows, ruleset.left_out, [tuple(note) for note in ruleset.notes]))
+    return hashlib.sha256(told).digest() + len(told).to_bytes(8, "big") + told + dump(ruleset.plan)
 
 
 def _decoded(data: bytes) -> Ruleset:
     size = int.from_bytes(data[_DIGEST_BYTES : _DIGEST_BYTES + 8], "big")
     start = _DIGEST_BYTES + 8
-    errors = data[start : start + size]
-    if hashlib.sha256(errors).digest() != data[:_DIGEST_BYTES]:
+    told = data[start : start + size]
+    if hashlib.sha256(told).digest() != data[:_DIGEST_BYTES]:
         raise ValueError("damaged")
     plan = load(data[start + size :])
-    rows = marshal.loads(errors)  # noqa: S302 - our own, whole, from a private directory
-    return Ruleset(plan.rules, [RuleError(*row) for row in rows], plan=plan)
+    rows, left_out, notes = marshal.loads(told)  # noqa: S302 - our own, whole, from a private directory
+    return Ruleset(plan.rules, [RuleError(*row) for row in rows], plan=plan, left_out=left_out, notes=notes)

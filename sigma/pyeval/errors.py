@@ -15,6 +15,8 @@ class RuleError:
         title: The rule's title, where it could be read.
         id: The rule's id, where it could be read.
         path: The file, where there is one.
+        unsupported: Whether the rule is well-formed and a pipeline refused it: for its log source or a field, as a rule for
+            Windows is refused where logs are those of Linux.
     """
 
     reason: str
@@ -22,6 +24,7 @@ class RuleError:
     title: str | None = None
     id: str | None = None
     path: str | None = None
+    unsupported: bool = False
 
     def __str__(self) -> str:
         place = self.path or "rule text"

@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-import copy
+import dataclasses
 import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from .cache import cache_key, read_ruleset, write_ruleset
 from .diagnosis import diagnose
 from .documents import DocumentError, parse_documents, regex_policy
 from .errors import RuleError, RuleLoadError
+from .narrowing import FieldsAsked, apply_filters
+from .pipelines import Placeholders, inputs_of, mappings_of, resolve_pipeline, specs_of
 from .restrictiveness import Restrictiveness
 from .rules import Rule
 from .ruleset import Ruleset
+from .selection import Choice, Selection, Traits
 
 if TYPE_CHECKING:
     from sigma.collection import SigmaCollection
     from sigma.correlations import SigmaCorrelationRule
     from sigma.filters import SigmaFilter
-    from sigma.processing.pipeline import ProcessingPipeline
     from sigma.rule import SigmaRule
 
-    PipelineSpec = str | Path | ProcessingPipeline
-    Parsed = SigmaRule | SigmaCorrelationRule | SigmaFilter
+    from .pipelines import PipelineSpec
+
+    Parsed = SigmaRule | SigmaCorrelationRule
 
 OnError = Literal["raise", "collect"]
-Placeholders = Mapping[str, str | int | Sequence[str | int]]
+Progress = Callable[[int, int], None]
+"""Called with how many of how many steps are done; files are read and rules are converted, one step each."""
+
 RULE_SUFFIXES = (".yml", ".yaml")
-_READS_MORE = (b"file_placeholders", b"http_placeholders", b"command_placeholders", b"template", b"vars_path")
-"""Words of a YAML pipeline that takes values from elsewhere: what it makes of rules may change while it does not."""
-_OWN_PIPELINES = "linux_eval"
-"""How the names of this distribution's pipelines begin; what they do changes with the installation only."""
 
 
 @contextlib.contextmanager
@@ -51,165 +53,153 @@ def _collector_paused() -> Iterator[None]:
 @_collector_paused()
 def load_rules(  # noqa: PLR0913 - the public interface
     *paths: str | Path,
-    pipeline: PipelineSpec | Sequence[PipelineSpec] | None = None,
+    pipeline: PipelineSpec | None = None,
     placeholders: Placeholders | None = None,
     restrictiveness: Restrictiveness | str | None = None,
+    selection: Selection | None = None,
     on_error: OnError = "raise",
     unsafe_regex: bool = False,
     cache: bool = True,
+    progress: Progress | None = None,
 ) -> Ruleset:
     """Load rules from files and directories (``*.yml``, ``*.yaml`` at any depth, in order of their paths).
 
-    Sigma filters among the files are applied to all rules that they name. Files may hold several documents. The garbage
-    collector pauses meanwhile.
+    Sigma filters among the files are applied to all rules that they name. Files may hold several documents. Folders whose
+    names begin with a dot are passed over. The garbage collector pauses meanwhile.
 
     Args:
         paths: Files or directories.
-        pipeline: A pipeline's name, the path of a YAML pipeline, a ProcessingPipeline, or a list of these.
+        pipeline: A pipeline's name, the path of a YAML pipeline, a ProcessingPipeline, FieldMappings, or a list of these.
         placeholders: Values for ``%name%`` in values with ``|expand``: text, number or a list of these.
         restrictiveness: Which rules to keep, see Restrictiveness; None keeps all.
+        selection: Which rules to keep and under which level, see Selection; in place of *restrictiveness*.
         on_error: ``"raise"`` the first problem, or ``"collect"`` all of them in the result's ``errors``.
         unsafe_regex: Search every regular expression in whole values, however long that takes; for rules that are trusted.
         cache: Keep the finished rules of larger sets on disk and read them from there while nothing has changed, see
             ``sigma.pyeval.cache``. Pipelines that are objects or of other packages are never kept.
+        progress: Called now and then with how many of how many steps are done; not where rules are read from the cache.
 
     Raises:
         RuleLoadError: A path or a rule cannot be loaded, with ``on_error="raise"``.
         ValueError: An argument is none of its allowed values.
         sigma.exceptions.SigmaError: The pipeline does not exist or cannot be read.
     """
-    loader = _Loader(pipeline, placeholders, restrictiveness, on_error, unsafe_regex)
+    loader = _Loader(pipeline, placeholders, _selection(restrictiveness, selection), on_error, unsafe_regex)
+    loader.progress = progress
     files = list(_read_files(_rule_files(paths, loader), loader))
     inputs = loader.inputs() if cache else None
     if inputs is None:
         return _converted(loader, files)
-    key = cache_key(
-        [*inputs, *(part for path, text in files for part in (str(path).encode("utf-8", "surrogateescape"), text))]
-    )
+    key = cache_key([*inputs, *(part for file in files for part in (*file.names(), file.text))])
     kept = read_ruleset(key)
     if kept is not None:
         for error in kept.errors:
             loader.report(error)
-        return Ruleset(kept.rules, loader.errors, plan=kept.plan, unsafe_regex=unsafe_regex)
+        return Ruleset(
+            kept.rules,
+            loader.errors,
+            plan=kept.plan,
+            unsafe_regex=unsafe_regex,
+            left_out=kept.left_out,
+            notes=kept.notes,
+        )
     not_read = len(loader.errors)
     ruleset = _converted(loader, files)
-    write_ruleset(key, Ruleset(ruleset.rules, ruleset.errors[not_read:], plan=ruleset.plan))
+    write_ruleset(
+        key,
+        Ruleset(
+            ruleset.rules,
+            ruleset.errors[not_read:],
+            plan=ruleset.plan,
+            left_out=ruleset.left_out,
+            notes=ruleset.notes,
+        ),
+    )
     return ruleset
-
-
-def _converted(loader: _Loader, files: Iterable[tuple[Path, bytes]]) -> Ruleset:
-    for path, text in files:
-        loader.parse(text, path)
-    return loader.ruleset()
-
-
-def _read_files(paths: Iterable[Path], loader: _Loader) -> Iterator[tuple[Path, bytes]]:
-    for path in paths:
-        try:
-            yield path, path.read_bytes()
-        except OSError as error:
-            loader.report(RuleError(f"cannot be read: {error.strerror}", "check the path", path=str(path)))
 
 
 def parse_rules(  # noqa: PLR0913 - the public interface
     text: str | bytes,
     /,
     *,
-    pipeline: PipelineSpec | Sequence[PipelineSpec] | None = None,
+    pipeline: PipelineSpec | None = None,
     placeholders: Placeholders | None = None,
     restrictiveness: Restrictiveness | str | None = None,
+    selection: Selection | None = None,
     on_error: OnError = "raise",
     unsafe_regex: bool = False,
 ) -> Ruleset:
     """Load rules from YAML text, several documents allowed; arguments and errors as in ``load_rules``."""
-    loader = _Loader(pipeline, placeholders, restrictiveness, on_error, unsafe_regex)
+    loader = _Loader(pipeline, placeholders, _selection(restrictiveness, selection), on_error, unsafe_regex)
     loader.parse(text, None)
     return loader.ruleset()
 
 
-def resolve_pipeline(
-    pipeline: PipelineSpec | Sequence[PipelineSpec] | None, placeholders: Placeholders | None = None
-) -> ProcessingPipeline | None:
-    """Return one fresh pipeline for the given ones, lowest priority number first, placeholders before all.
-
-    Raises:
-        sigma.exceptions.SigmaError: A pipeline does not exist or cannot be read.
-    """
-    parts = sorted((_pipeline(spec) for spec in _specs(pipeline)), key=lambda part: part.priority)
-    if placeholders is not None:
-        parts.insert(0, _placeholder_pipeline(placeholders))
-    if not parts:
-        return None
-    merged, *others = parts
-    for other in others:
-        merged = merged + other
-    return merged
+def _selection(restrictiveness: Restrictiveness | str | None, selection: Selection | None) -> Selection:
+    if selection is None:
+        return Selection.parse(restrictiveness)
+    if restrictiveness is not None:
+        raise ValueError("restrictiveness is a part of selection: give one of them")
+    return selection
 
 
-def _specs(pipeline: PipelineSpec | Sequence[PipelineSpec] | None) -> list[PipelineSpec]:
-    if pipeline is None:
-        return []
-    return [pipeline] if isinstance(pipeline, (str, Path)) or not isinstance(pipeline, Sequence) else list(pipeline)
+class _RuleFile(NamedTuple):
+    """A file, and its path below the directory that was given; ``text`` is empty for one that is left out."""
+
+    path: Path
+    below: str
+    text: bytes = b""
+
+    def names(self) -> tuple[bytes, bytes]:
+        """Return both paths, for the cache."""
+        return os.fsencode(self.path), os.fsencode(self.below)
 
 
-def _pipeline(spec: PipelineSpec) -> ProcessingPipeline:
-    from sigma.exceptions import SigmaPipelineNotFoundError
-    from sigma.processing.pipeline import ProcessingPipeline
-
-    if isinstance(spec, ProcessingPipeline):
-        return copy.deepcopy(spec)  # its items would else belong to the first backend they are given to
-    if isinstance(spec, str) and Path(spec).suffix not in RULE_SUFFIXES:
-        return _named_pipeline(spec)
-    try:
-        text = Path(spec).read_text(encoding="utf-8")
-    except OSError as error:
-        raise SigmaPipelineNotFoundError(f"{spec} ({error.strerror})") from error
-    return ProcessingPipeline.from_yaml(text)
+def _converted(loader: _Loader, files: Sequence[_RuleFile]) -> Ruleset:
+    for number, file in enumerate(files):
+        loader.parse(file.text, file)
+        loader.advance(number + 1, 2 * len(files))
+    return loader.ruleset(len(files))
 
 
-def _named_pipeline(name: str) -> ProcessingPipeline:
-    from sigma.plugins import InstalledSigmaPlugins
-
-    from sigma.pipelines import linux_eval
-
-    if name in linux_eval.pipelines:
-        own: ProcessingPipeline = linux_eval.pipelines[name]()
-        return own
-    resolved: ProcessingPipeline = InstalledSigmaPlugins.autodiscover().get_pipeline_resolver().resolve_pipeline(name)
-    return resolved
-
-
-def _placeholder_pipeline(placeholders: Placeholders) -> ProcessingPipeline:
-    from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
-    from sigma.processing.transformations import ValueListPlaceholderTransformation
-
-    return ProcessingPipeline(
-        items=[ProcessingItem(ValueListPlaceholderTransformation(), identifier="pyeval_placeholders")],
-        vars={
-            name: list(value) if isinstance(value, (list, tuple)) else [value] for name, value in placeholders.items()
-        },
-    )
+def _read_files(files: Iterable[_RuleFile], loader: _Loader) -> Iterator[_RuleFile]:
+    """Yield the files with what they hold; what is left out is not read, and what cannot be read is reported."""
+    for file in files:
+        if loader.choice.excludes_file(file.below, file.path.absolute().as_posix()):
+            continue
+        try:
+            yield file._replace(text=file.path.read_bytes())
+        except OSError as error:
+            loader.report(RuleError(f"cannot be read: {error.strerror}", "check the path", path=str(file.path)))
 
 
-def _rule_files(paths: Iterable[str | Path], loader: _Loader) -> Iterator[Path]:
+def _rule_files(paths: Iterable[str | Path], loader: _Loader) -> Iterator[_RuleFile]:
     """Yield each file once, those of a directory in order of their paths; report what is not there."""
     seen: set[tuple[int, int]] = set()
     for given in map(Path, paths):
         if given.is_dir():
-            files = sorted(file for file in given.rglob("*") if file.suffix in RULE_SUFFIXES and file.is_file())
+            files = [_RuleFile(file, file.relative_to(given).as_posix()) for file in sorted(_files_below(given))]
             if not files:
                 remedy = "name a file, or a directory that holds *.yml or *.yaml files"
                 loader.report(RuleError("no rule files in this directory", remedy, path=str(given)))
         elif given.exists():
-            files = [given]
+            files = [_RuleFile(given, given.name)]
         else:
             loader.report(RuleError("no such file or directory", "check the path", path=str(given)))
             continue
         for file in files:
-            status = file.stat()
+            status = file.path.stat()
             if (status.st_dev, status.st_ino) not in seen:
                 seen.add((status.st_dev, status.st_ino))
                 yield file
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield the rule files below a directory; not those in hidden folders, where older rules and other things are kept."""
+    for file in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts[:-1])
+        if file.suffix in RULE_SUFFIXES and not hidden and file.is_file():
+            yield file
 
 
 class _Loader:
@@ -217,21 +207,23 @@ class _Loader:
 
     def __init__(
         self,
-        pipeline: PipelineSpec | Sequence[PipelineSpec] | None,
+        pipeline: PipelineSpec | None,
         placeholders: Placeholders | None,
-        restrictiveness: Restrictiveness | str | None,
+        selection: Selection,
         on_error: OnError,
         unsafe_regex: bool,
     ) -> None:
         if on_error not in ("raise", "collect"):
             raise ValueError(f"on_error is 'raise' or 'collect', not {on_error!r}")
+        self.choice = Choice(selection)
+        self.progress: Progress | None = None
         self._pipeline = pipeline
         self._placeholders = placeholders
-        self._selection = None if restrictiveness is None else Restrictiveness.parse(restrictiveness)
         self._unsafe_regex = unsafe_regex
         self._raise = on_error == "raise"
         self._errors: list[RuleError] = []
-        self._parsed: list[Parsed] = []
+        self._parsed: list[tuple[Parsed, Traits]] = []
+        self._filters: list[SigmaFilter] = []
 
     @property
     def errors(self) -> tuple[RuleError, ...]:
@@ -240,26 +232,12 @@ class _Loader:
 
     def inputs(self) -> list[bytes] | None:
         """Return what decides, beside the rule files, what the rules become; ``None`` where that cannot be told."""
-        selection = None if self._selection is None else self._selection.name
-        parts = [
-            repr((sorted((self._placeholders or {}).items()), selection, self._unsafe_regex)).encode("utf-8", "replace")
-        ]
-        for spec in _specs(self._pipeline):
-            if not isinstance(spec, (str, Path)):
-                return None
-            if isinstance(spec, Path) or Path(spec).suffix in RULE_SUFFIXES:
-                try:
-                    text = Path(spec).read_bytes()
-                except OSError:
-                    return None
-                if any(word in text for word in _READS_MORE):
-                    return None
-                parts.append(text)
-            elif spec.startswith(_OWN_PIPELINES):
-                parts.append(spec.encode())
-            else:
-                return None
-        return parts
+        pipelines = inputs_of(self._pipeline)
+        if pipelines is None:
+            return None
+        # What is left out unread counts by its name; what selects nothing is told by all names there are.
+        decisive = (sorted((self._placeholders or {}).items()), *self.choice.decisive(), self._unsafe_regex)
+        return [repr(decisive).encode("utf-8", "replace"), *pipelines]
 
     def report(self, error: RuleError) -> None:
         """Raise or keep *error*, as the caller asked for."""
@@ -267,28 +245,37 @@ class _Loader:
             raise RuleLoadError(error)
         self._errors.append(error)
 
-    def parse(self, text: str | bytes, path: Path | None) -> None:
+    def advance(self, done: int, steps: int) -> None:
+        """Tell who waits how far it is."""
+        if self.progress is not None:
+            self.progress(done, steps)
+
+    def parse(self, text: str | bytes, file: _RuleFile | None) -> None:
         """Read the YAML documents of one file and parse the rules and filters in them."""
+        path = None if file is None else str(file.path)
         try:
             documents = parse_documents(text)
         except DocumentError as error:
-            self.report(RuleError(str(error), error.remedy, path=None if path is None else str(path)))
+            self.report(RuleError(str(error), error.remedy, path=path))
             return
         if not documents:
-            self.report(RuleError("holds no rule", "", path=None if path is None else str(path)))
+            self.report(RuleError("holds no rule", "", path=path))
         # Without actions the documents are independent, and one that fails takes no other with it.
-        together = any("action" in document for document in documents)
-        for group in [documents] if together else [[document] for document in documents]:
-            self._parse_documents(group, path)
+        if any("action" in document for document in documents):
+            self._parse_documents(documents, file)
+            return
+        for document in documents:
+            if not self.choice.excludes_id(str(document.get("id"))):
+                self._parse_documents([document], file)
 
-    def _parse_documents(self, documents: list[dict[str, Any]], path: Path | None) -> None:
+    def _parse_documents(self, documents: list[dict[str, Any]], file: _RuleFile | None) -> None:
         from sigma.exceptions import SigmaError
 
         document = documents[0] if len(documents) == 1 else {}
         title = document.get("title")
-        place = None if path is None else str(path)
+        place = None if file is None else str(file.path)
         try:
-            collection = _collection(documents, path)
+            collection = _collection(documents, None if file is None else file.path)
         except SigmaError as error:
             self.report(RuleError(*diagnose(_words(error), document), title=_text(title), path=place))
             return
@@ -296,42 +283,59 @@ class _Loader:
             reason = f"not a Sigma rule: {type(error).__name__}: {error}"
             self.report(RuleError(reason, "compare it with the Sigma specification", title=_text(title), path=place))
             return
-        rules: list[Parsed] = [*collection.rules, *collection.filters]
-        of_rules = {id(problem) for rule in rules for problem in rule.errors}
+        found: list[Parsed | SigmaFilter] = [*collection.rules, *collection.filters]
+        of_rules = {id(problem) for rule in found for problem in rule.errors}
         for problem in collection.errors:
             if id(problem) not in of_rules:
                 self.report(RuleError(*diagnose(_words(problem)), path=place))
-        for rule in rules:
+        for rule in found:
             for problem in rule.errors:
                 self.report(RuleError(*diagnose(_words(problem), document), _text(rule.title), _text(rule.id), place))
-            if not rule.errors:
-                self._parsed.append(rule)
+        self._parsed += [(rule, _traits(rule, file)) for rule in collection.rules if not rule.errors]
+        self._filters += [one for one in collection.filters if not one.errors]
 
-    def ruleset(self) -> Ruleset:
-        """Apply the filters, select, convert every rule; return the result."""
-        from sigma.collection import SigmaCollection
+    def ruleset(self, steps_done: int = 0) -> Ruleset:
+        """Select, apply the filters, convert every rule; return the result."""
         from sigma.exceptions import SigmaError
 
         from sigma.backends.pyeval import PyEvalBackend
 
         pipeline = resolve_pipeline(self._pipeline, self._placeholders)
         backend = PyEvalBackend(pipeline, unsafe_regex=self._unsafe_regex)
+        chosen = [(rule, self.choice.level(traits)) for rule, traits in self._parsed if self.choice.admits(traits)]
+        filtered, notes = apply_filters([rule for rule, _ in chosen], self._filters)
+        asked = FieldsAsked(mappings_of(specs_of(self._pipeline)), filtered)
         rules: list[Rule] = []
-        for rule in SigmaCollection(self._parsed, resolve_references=False).rules:
-            if not self._admits(rule):
-                continue
+        for number, (rule, (written, level)) in enumerate(zip(filtered, chosen, strict=True)):
             try:
-                rules += backend.convert_to_rules(rule)
+                rules += [_leveled(one, written, level) for one in backend.convert_to_rules(rule)]
             except SigmaError as error:
                 self.report(_rule_error(rule, error))
-        return Ruleset(rules, self._errors, unsafe_regex=self._unsafe_regex)
+            self.advance(steps_done + number + 1, steps_done + len(filtered))
+        return Ruleset(
+            rules,
+            self._errors,
+            unsafe_regex=self._unsafe_regex,
+            left_out=self.choice.left_out,
+            notes=[*self.choice.notes(), *notes, *asked.notes(rules)],
+        )
 
-    def _admits(self, rule: SigmaRule | SigmaCorrelationRule) -> bool:
-        if self._selection is None:
-            return True
-        level = None if rule.level is None else str(rule.level)
-        status = None if rule.status is None else str(rule.status)
-        return self._selection.admits(level, status, [str(tag) for tag in rule.tags])
+
+def _leveled(rule: Rule, written: Parsed, level: str | None) -> Rule:
+    """Return *rule* with the level that it is given, where that is another than the written one."""
+    return rule if level == _text(written.level) else dataclasses.replace(rule, level=level)
+
+
+def _traits(rule: Parsed, file: _RuleFile | None) -> Traits:
+    return Traits(
+        _text(rule.id),
+        tuple(str(tag) for tag in rule.tags),
+        _text(rule.level),
+        _text(rule.status),
+        "" if file is None else file.below,
+        "" if file is None else file.path.absolute().as_posix(),
+        str(rule.title or ""),
+    )
 
 
 def _collection(documents: list[dict[str, Any]], path: Path | None) -> SigmaCollection:
@@ -344,12 +348,15 @@ def _collection(documents: list[dict[str, Any]], path: Path | None) -> SigmaColl
     return SigmaCollection.from_dicts(documents, **options, **regex_policy())
 
 
-def _rule_error(rule: SigmaRule | SigmaCorrelationRule, error: Exception) -> RuleError:
+def _rule_error(rule: Parsed, error: Exception) -> RuleError:
+    from sigma.exceptions import SigmaTransformationError
+
     place = None if rule.source is None else str(rule.source.path)
     finding, remedy = getattr(error, "finding", None), getattr(error, "remedy", "")
     if finding is None:
         finding, remedy = diagnose(_words(error))
-    return RuleError(finding, remedy, _text(rule.title), _text(rule.id), place)
+    unsupported = any(isinstance(one, SigmaTransformationError) for one in (error, error.__cause__))
+    return RuleError(finding, remedy, _text(rule.title), _text(rule.id), place, unsupported)
 
 
 def _text(value: object) -> str | None:

@@ -12,6 +12,7 @@ from .expression import Predicate, compile_expression
 from .matchers.regexes import UNDECIDED
 from .routing import recognise
 from .rules import LogSource, Match, Rule
+from .selection import Note
 
 if TYPE_CHECKING:
     from .engine.lines import LineResult, Problem
@@ -32,10 +33,14 @@ class Ruleset:
         memo_bytes: What ``match`` may remember of earlier events, in bytes; ``None`` for the default of 64 MiB.
         plan: The plan of just these rules, where one was kept; else it is made when first needed.
         unsafe_regex: Whether expressions may search for regular expressions without a bound; only for trusted rules.
+        left_out: Reason -> how many rules were left out on purpose, see ``selection``.
+        notes: What is odd about the choice of rules: (part of it, finding).
 
     Attributes:
         rules: The rules in loading order.
         errors: What could not be loaded, and why.
+        left_out: As given.
+        notes: As given.
     """
 
     def __init__(  # noqa: PLR0913 - a caller names each
@@ -47,9 +52,13 @@ class Ruleset:
         memo_bytes: int | None = None,
         plan: Plan | None = None,
         unsafe_regex: bool = False,
+        left_out: Mapping[str, int] | None = None,
+        notes: Iterable[Note] = (),
     ) -> None:
         self.rules: tuple[Rule, ...] = tuple(rules)
         self.errors: tuple[RuleError, ...] = tuple(errors)
+        self.left_out: dict[str, int] = {reason: count for reason, count in (left_out or {}).items() if count}
+        self.notes: tuple[Note, ...] = tuple(notes)
         self._router = router
         self._memo_bytes = memo_bytes
         self._unsafe_regex = unsafe_regex

@@ -14,6 +14,7 @@ _COMMANDS = {
     "compile": "Write rules as Python: expressions, functions, a module, or JSON.",
     "fields": "Show which fields rules ask for that logs don't have, and the reverse.",
     "monitor": "Hold rules against live logs and deliver alerts.",
+    "rules": "Show which rules run and which cannot; update them from a release.",
     "scan": "Hold rules against log files and print what matches.",
 }
 

@@ -15,7 +15,7 @@ from sigma.pyeval.logs.inputs import CompressionUnavailableError, open_log
 from sigma.pyeval.output import json_line
 
 from .messages import fail, warn
-from .rule_options import EXIT_NOTHING_LOADED, EXIT_STRICT, load_ruleset, rule_options
+from .rule_options import EXIT_NOTHING_LOADED, EXIT_STRICT, RuleOptions, rule_options
 
 _PROBLEMS_SHOWN = 10
 _MEANINGS = {
@@ -45,19 +45,15 @@ def command(
     runs: int,
     route: bool,
     format_: str,
-    pipelines: tuple[str, ...],
-    placeholders: tuple[str, ...],
-    restrictiveness: str | None,
-    cache: bool,
-    strict: bool,
+    options: RuleOptions,
 ) -> None:
     """Measure how many EVENTS (JSON lines, compressed or not) a second the rules judge.
 
     On one core, in CPU time, JSON decoding included: beside decoding alone, and beside evaluating rule by rule the
     first events of the file.
     """
-    ruleset = load_ruleset(rules, pipelines, placeholders, restrictiveness, strict, cache=cache)
-    lines = _read_events(events, strict)
+    ruleset = options.load(rules)
+    lines = _read_events(events, options.strict)
     pin()
     measured = measure_throughput(ruleset, lines, runs=runs, routed=route)
     if format_ == "json":

@@ -9,10 +9,9 @@ import click
 
 from sigma.pyeval.codegen import emit_functions, emit_linked, emit_standalone, json_record
 from sigma.pyeval.output import counted, json_line
-from sigma.pyeval.ruleset import Ruleset
 
 from .messages import fail
-from .rule_options import EXIT_NOTHING_LOADED, load_ruleset, rule_options
+from .rule_options import EXIT_NOTHING_LOADED, RuleOptions, left_out, rule_options
 
 _FORMATS = {
     "default": lambda ruleset: "".join(f"{rule.expression}\n" for rule in ruleset.rules),
@@ -32,14 +31,10 @@ def command(
     rules: tuple[Path, ...],
     format_: str,
     output: Path | None,
-    pipelines: tuple[str, ...],
-    placeholders: tuple[str, ...],
-    restrictiveness: str | None,
-    cache: bool,
-    strict: bool,
+    options: RuleOptions,
 ) -> None:
     """Write the RULES (files or directories) as Python source."""
-    ruleset: Ruleset = load_ruleset(rules, pipelines, placeholders, restrictiveness, strict, cache=cache)
+    ruleset = options.load(rules)
     text = _FORMATS[format_](ruleset)
     if output is None:
         sys.stdout.write(text)
@@ -48,4 +43,4 @@ def command(
             output.write_text(text, encoding="utf-8")
         except OSError as error:
             fail(f"{output}: cannot be written: {error.strerror}", EXIT_NOTHING_LOADED)
-    click.echo(f"{counted(len(ruleset.rules), 'rule')} written, {len(ruleset.errors)} left out", err=True)
+    click.echo(f"{counted(len(ruleset.rules), 'rule')} written, {left_out(ruleset, noun='')}", err=True)

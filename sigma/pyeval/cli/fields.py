@@ -18,7 +18,7 @@ from sigma.pyeval.scanning import Scan, log_files
 
 from .log_options import Problems, log_options, parser_options
 from .messages import fail, warn
-from .rule_options import EXIT_NOTHING_LOADED, load_ruleset, rule_options
+from .rule_options import EXIT_NOTHING_LOADED, RuleOptions, left_out, rule_options
 
 UNREAD_SHOWN = 10
 
@@ -33,19 +33,15 @@ def command(
     input_format: str,
     input_options: tuple[str, ...],
     format_: str,
-    pipelines: tuple[str, ...],
-    placeholders: tuple[str, ...],
-    restrictiveness: str | None,
-    cache: bool,
-    strict: bool,
+    options: RuleOptions,
 ) -> None:
     """Show which fields the rules ask for that LOGS never have, and which fields of the logs no rule reads.
 
     LOGS are files and directories; ``-`` is standard input.
     """
-    ruleset = load_ruleset(rules, pipelines, placeholders, restrictiveness, strict, cache=cache)
+    ruleset = options.load(rules)
     counter = FieldCounter(ruleset.rules)
-    with Problems(None, strict) as problems:
+    with Problems(None, options.strict) as problems:
         scan = Scan(ruleset, problems.report, input_format, parser_options(input_options))
         _count(counter, scan, logs)
     if scan.logs == 0:
@@ -56,13 +52,13 @@ def command(
     else:
         _write_tables(report)
     sys.stdout.flush()
-    if report.missing and not pipelines:
+    if report.missing and not options.pipelines:
         warn("no --pipeline was given: the rules' fields keep Sigma's names")
     click.echo(
         f"{report.events} events, {len(ruleset.rules)} rules ({report.keyword_rules} search all values): "
         f"{report.asked} fields asked for, {len(report.missing)} of them missing, "
         f"{len(report.unread)}{'' if report.complete else ' or more'} fields unread, "
-        f"{scan.problems} problems, {len(ruleset.errors)} rules left out",
+        f"{scan.problems} problems, {left_out(ruleset)}",
         err=True,
     )
 

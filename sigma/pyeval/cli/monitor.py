@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 import click
 
+from sigma.pyeval.errors import RuleLoadError
 from sigma.pyeval.output import counted, printable
 
-from .messages import fail, warn
-from .rule_options import EXIT_NOTHING_LOADED, load_ruleset
+from .messages import complain, fail, log_messages, warn
+from .rule_options import EXIT_NOTHING_LOADED, EXIT_STRICT, left_out
 
 if TYPE_CHECKING:
     from sigma.pyeval.monitor.configuration import Configuration
+    from sigma.pyeval.monitor.tuning.loading import Tuning
     from sigma.pyeval.ruleset import Ruleset
 
 
@@ -33,8 +36,16 @@ if TYPE_CHECKING:
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True,
     help="The least that is logged to standard error.",
 )  # fmt: skip
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    help="Lines for people, or one JSON object a line.",
+)  # fmt: skip
 @click.option("--strict", is_flag=True, help="Stop at the first rule that cannot be loaded.")
-def command(path: Path, check: bool, log_level: str, strict: bool) -> None:
+@click.option(
+    "--schema", is_flag=True, is_eager=True, expose_value=False, callback=lambda *given: _print_schema(given[2]),
+    help="Print the configuration's JSON Schema, for editors, and end.",
+)  # fmt: skip
+def command(path: Path, check: bool, log_level: str, log_format: Literal["text", "json"], strict: bool) -> None:
     """Run rules over live logs and deliver alerts until SIGTERM or the end of all input.
 
     Exit codes: 0 stopped as asked; 2 configuration, rules or state cannot be used; 3 stopped by --strict; 4 a part did not end in
@@ -45,10 +56,14 @@ def command(path: Path, check: bool, log_level: str, strict: bool) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
         from sigma.pyeval.monitor.configuration import ConfigurationError, load_configuration
-        from sigma.pyeval.monitor.journal import log_to_stderr
-        from sigma.pyeval.monitor.preflight import files_met, rules_met
+        from sigma.pyeval.monitor.journal import LOGGER, log_to_stderr
+        from sigma.pyeval.monitor.preflight import Finding, files_met, rules_met
+        from sigma.pyeval.monitor.tuning.loading import load_tuning
     except ModuleNotFoundError as error:
         fail(f"monitor needs {error.name}: pip install 'pySigma-backend-pyeval[monitor]'", EXIT_NOTHING_LOADED)
+    if log_format == "json":  # what is said before the log begins is JSON too then
+        log_to_stderr(log_level, log_format)
+        log_messages(LOGGER)
     try:
         configuration = load_configuration(path)
     except ConfigurationError as error:
@@ -56,6 +71,11 @@ def command(path: Path, check: bool, log_level: str, strict: bool) -> None:
     ruleset = _rules(configuration, strict)
     findings = list(files_met(configuration)) if check else []
     findings += rules_met(configuration, ruleset.rules)
+    try:
+        tuning = load_tuning(configuration, ruleset)
+    except ConfigurationError as error:
+        _refuse(path, error.problems)
+    findings += [Finding(place, text) for place, text in tuning.findings]
     for finding in findings:
         if not finding.certain:
             warn(f"{path}: {finding.place}: {finding.text}")
@@ -64,24 +84,24 @@ def command(path: Path, check: bool, log_level: str, strict: bool) -> None:
     if check:
         click.echo(f"{printable(str(path))}: usable; {_loaded(ruleset)}")
         return
-    log_to_stderr(log_level)
-    raise SystemExit(_run(configuration, ruleset))
+    log_to_stderr(log_level, log_format)
+    raise SystemExit(_run(path, configuration, ruleset, tuning))
 
 
 def _refuse(path: Path, problems: Sequence[tuple[str, str]]) -> NoReturn:
     """Write one line for each problem and how many there are, and end the program."""
     for place, finding in problems:
-        text = f"{path}: {place}: {finding}" if place else f"{path}: {finding}"
-        click.echo(f"error: {printable(text)}", err=True)
-    click.echo(f"{counted(len(problems), 'error')} in {printable(str(path))}", err=True)
+        complain(f"{path}: {place}: {finding}" if place else f"{path}: {finding}")
+    complain(f"{counted(len(problems), 'error')} in {path}", prefix="")
     raise SystemExit(EXIT_NOTHING_LOADED)
 
 
-def _run(configuration: Configuration, ruleset: Ruleset) -> int:
+def _run(path: Path, configuration: Configuration, ruleset: Ruleset, tuning: Tuning) -> int:
     """Run the service to its end and return the exit code."""
     from sigma.pyeval.monitor.batches import PartError
     from sigma.pyeval.monitor.journal import LOGGER
-    from sigma.pyeval.monitor.service import Ending, run_service
+    from sigma.pyeval.monitor.program import run_program
+    from sigma.pyeval.monitor.service import Ending
     from sigma.pyeval.monitor.store import StoreError, StoreFull
 
     LOGGER.info("%s", _loaded(ruleset))
@@ -92,7 +112,7 @@ def _run(configuration: Configuration, ruleset: Ruleset) -> int:
         reason = f"state: {state} cannot be made: {error.strerror}"
         fail(f"{reason}; name a directory that this user can write", EXIT_NOTHING_LOADED)
     try:
-        ending = asyncio.run(run_service(configuration, ruleset))
+        ending = asyncio.run(run_program(path, configuration, ruleset, tuning))
     except StoreError as error:
         fail(f"state: {error}", EXIT_NOTHING_LOADED)
     except PartError as error:  # a library that is missing
@@ -110,16 +130,37 @@ def _run(configuration: Configuration, ruleset: Ruleset) -> int:
 
 
 def _loaded(ruleset: Ruleset) -> str:
-    return f"{counted(len(ruleset.rules), 'rule')}, {counted(len(ruleset.errors), 'rule')} left out"
+    return f"{counted(len(ruleset.rules), 'rule')}, {left_out(ruleset)}"
+
+
+def _print_schema(wanted: bool) -> None:
+    """Print the configuration's JSON Schema and end the program, where that is wanted."""
+    if not wanted:
+        return
+    try:
+        from sigma.pyeval.monitor.schema import configuration_schema
+    except ModuleNotFoundError as error:
+        fail(f"monitor needs {error.name}: pip install 'pySigma-backend-pyeval[monitor]'", EXIT_NOTHING_LOADED)
+    click.echo(json.dumps(configuration_schema(), indent=2))
+    raise SystemExit(0)
 
 
 def _rules(configuration: Configuration, strict: bool) -> Ruleset:
-    rules = configuration.rules
-    placeholders = tuple(
-        f"{name}={value}"
-        for name, values in rules.placeholders.items()
-        for value in (values if isinstance(values, tuple) else (values,))
-    )
-    ruleset = load_ruleset(rules.paths, rules.pipelines, placeholders, rules.restrictiveness, strict)
-    ruleset.match({})  # the engine is made before the first event waits for it
+    """Load the rules, naming on stderr each that cannot be; end the program where none is left."""
+    from sigma.pyeval.monitor.batches import PartError
+    from sigma.pyeval.monitor.program import load_configured_rules
+
+    try:
+        ruleset = load_configured_rules(configuration.rules, strict=strict)
+    except RuleLoadError as error:
+        fail(str(error), EXIT_STRICT)
+    except PartError as error:
+        fail(str(error), EXIT_NOTHING_LOADED)
+    for problem in ruleset.errors:
+        warn(str(problem))
+    for section, text in ruleset.notes:
+        warn(f"rules.{section}: {text}")
+    if not ruleset.rules:
+        chosen = f"; {left_out(ruleset)}" if ruleset.left_out else ""
+        fail(f"no rule could be loaded{chosen}", EXIT_NOTHING_LOADED)
     return ruleset

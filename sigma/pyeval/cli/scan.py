@@ -23,7 +23,7 @@ from sigma.pyeval.scanning import STDIN, Scan, log_files
 
 from .log_options import FILE, Problems, check_outputs, log_options, parser_options, replaced
 from .messages import fail, warn
-from .rule_options import EXIT_NOTHING_LOADED, load_ruleset, rule_options
+from .rule_options import EXIT_NOTHING_LOADED, RuleOptions, left_out, rule_options
 
 EXIT_FAIL_ON = 1
 
@@ -57,22 +57,18 @@ def command(
     route: bool,
     problems: Path | None,
     fail_on: str | None,
-    pipelines: tuple[str, ...],
-    placeholders: tuple[str, ...],
-    restrictiveness: str | None,
-    cache: bool,
-    strict: bool,
+    options: RuleOptions,
 ) -> None:
     """Hold rules against LOGS (files, directories; ``-`` is standard input) and print each match."""
-    options = parser_options(input_options)
+    reading = parser_options(input_options)
     check_outputs((report, navigator, problems), log_files(logs))
-    ruleset = load_ruleset(rules, pipelines, placeholders, restrictiveness, strict, cache=cache)
-    if not pipelines:
+    ruleset = options.load(rules)
+    if not options.pipelines:
         warn("no --pipeline was given: the rules' fields keep Sigma's names; for Linux logs there is -p linux_eval")
     started = time.monotonic()
     with ExitStack() as files:
-        reporter = files.enter_context(Problems(problems, strict))
-        scan = Scan(ruleset, reporter.report, input_format, options, route=route)
+        reporter = files.enter_context(Problems(problems, options.strict))
+        scan = Scan(ruleset, reporter.report, input_format, reading, route=route)
         writers = _writers(format_, report, navigator, files)
         findings = _all_findings(scan, logs) if jobs == 1 else scan_logs(scan, log_files(logs), jobs)
         try:
@@ -126,6 +122,6 @@ def _summarise(scan: Scan, ruleset: Ruleset, seconds: float) -> None:
     click.echo(
         f"{counted(scan.events, 'event')} of {counted(scan.logs, 'log')} in {seconds:.1f} s, "
         f"{counted(len(ruleset.rules), 'rule')}: {counted(scan.findings, 'match')}{f' ({levels})' if levels else ''}, "
-        f"{counted(scan.problems, 'problem')}, {counted(len(ruleset.errors), 'rule')} left out",
+        f"{counted(scan.problems, 'problem')}, {left_out(ruleset)}",
         err=True,
     )

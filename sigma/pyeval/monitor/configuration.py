@@ -8,16 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import Field, StrictInt, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from sigma.pyeval.documents import DocumentError, parse_yaml
 from sigma.pyeval.redaction import Redaction
-from sigma.pyeval.restrictiveness import Restrictiveness
 
-from .configuration_errors import KINDS, Problem, is_within, nearest, problems_of, truth_for_numbers
+from .configuration_errors import KINDS, Problem, is_within, problems_of, truth_for_numbers
 from .kinds import AnySink, AnySource
+from .rules_settings import RulesSettings
+from .secret_files import SecretFile, read_secrets
 from .server import ServerSettings
 from .settings import Settings
+from .tuning.settings import ExceptionSettings, SuppressSettings
 
 MOST_BYTES: Final = 1 << 20
 """A configuration file longer than this is refused."""
@@ -41,30 +43,6 @@ class ConfigurationError(ValueError):
         super().__init__("\n".join(start + line for line in lines))
 
 
-class RulesSettings(Settings):
-    """Which rules to run."""
-
-    paths: tuple[Path, ...] = Field(min_length=1)
-    """Rule files and directories."""
-
-    pipelines: tuple[str, ...] = ("linux_eval",)
-    """Pipelines by name, or YAML files."""
-
-    placeholders: dict[str, tuple[str | StrictInt, ...] | str | StrictInt] = Field(default_factory=dict)
-    """Values for ``%name%`` in rules that use ``expand``."""
-
-    restrictiveness: str | None = None
-    """Keep only these rules: permissive, balanced, restrictive or ultra."""
-
-    @field_validator("restrictiveness")
-    @classmethod
-    def _known(cls, value: str | None) -> str | None:
-        names = [member.name.lower() for member in Restrictiveness]
-        if value is not None and value.lower() not in names:
-            raise ValueError(f"unknown; {nearest(value.lower(), names)}")
-        return value
-
-
 class Configuration(Settings):
     """The whole file."""
 
@@ -83,14 +61,31 @@ class Configuration(Settings):
     server: ServerSettings | None = None
     """The address of ``http`` and ``websocket`` sources and of metrics; none is opened without it or such a source."""
 
+    exceptions: tuple[ExceptionSettings, ...] = ()
+    """Matches that raise no alert, each with an owner and a reason; see docs/tuning.md."""
+
+    exceptions_files: tuple[Path, ...] = ()
+    """YAML files with more of them, each with a key ``exceptions`` as here."""
+
+    suppress: tuple[SuppressSettings, ...] = ()
+    """How often alerts are repeated; of several entries, the first that selects an alert decides."""
+
     redact: tuple[str, ...] = ()
     """Fields whose values alerts don't show."""
 
     spool_bytes: int = Field(default=1 << 30, ge=1 << 20)
     """How much the alerts that wait for sinks may take on disk."""
 
+    history: int = Field(default=10_000, ge=0, le=1_000_000)
+    """How many alerts are kept after their delivery, the newest ones, while the spool has room."""
+
     stop_seconds: float = Field(default=30.0, gt=0, le=3600)
     """How long stopping may take; what was not delivered by then is when the service starts again."""
+
+    watch: bool = True
+    """Whether to reload when this file, or files of rules or pipelines, change; else on SIGHUP alone."""
+
+    _secret_files: tuple[SecretFile, ...] = PrivateAttr(default=())
 
     @model_validator(mode="before")
     @classmethod
@@ -114,6 +109,15 @@ class Configuration(Settings):
     def _fields(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         Redaction(value)
         return value
+
+    def watched_paths(self) -> list[Path]:
+        """Return the files and directories, beside the configuration file, that decide what the service does."""
+        return [*self.rules.files(), *self.exceptions_files, *(file.path for file in self.secret_files)]
+
+    @property
+    def secret_files(self) -> tuple[SecretFile, ...]:
+        """The files that secrets were read from."""
+        return self._secret_files
 
     @property
     def redaction(self) -> Redaction:
@@ -156,9 +160,12 @@ def parse_configuration(value: Mapping[str, Any], environment: Mapping[str, str]
     problems: list[Problem] = []
     filled = _filled(dict(value), environment, "", problems)
     problems += truth_for_numbers(filled, Configuration)
+    secret_files: list[SecretFile] = []
+    filled = read_secrets(filled, Configuration, problems, secret_files)
     configuration = None
     try:
         configuration = Configuration.model_validate(filled)
+        configuration._secret_files = tuple(secret_files)
     except ValidationError as error:
         unset = [place for place, _ in problems]  # what is around them may be wrong only by that
         found = problems_of(error, Configuration, filled)

@@ -58,7 +58,7 @@ def is_within(inner: str, outer: str) -> bool:
 
 def truth_for_numbers(value: Mapping[str, Any], model: type[BaseModel], path: str = "") -> Iterator[Problem]:
     """Yield the places where a number is expected and YAML reads true or false, which pydantic takes for 1 or 0."""
-    fields = _fields(model)
+    fields = fields_of(model)
     for key, inner in value.items():
         field = fields.get(key)
         if field is None:
@@ -66,12 +66,15 @@ def truth_for_numbers(value: Mapping[str, Any], model: type[BaseModel], path: st
         place = f"{path}.{key}".lstrip(".")
         if isinstance(inner, bool) and _is_number(field.annotation):
             yield place, "a number is needed, not true or false"
-        elif isinstance(inner, dict) and (part := _model_of(field.annotation)) is not None:
+        elif isinstance(inner, dict) and (part := model_of(field.annotation)) is not None:
             yield from truth_for_numbers(inner, part, place)
-        elif isinstance(inner, list) and not path and key in KINDS:
+        elif isinstance(inner, list) and not path:
             for number, one in enumerate(inner):
-                kind = KINDS[key].get(str(one.get("type"))) if isinstance(one, dict) else None
-                if kind is not None:
+                kinds = KINDS.get(key)
+                kind = model_of(field.annotation) if kinds is None else None
+                if kinds is not None and isinstance(one, dict):
+                    kind = kinds.get(str(one.get("type")))
+                if kind is not None and isinstance(one, dict):
                     yield from truth_for_numbers(one, kind, f"{place}[{number}]")
 
 
@@ -89,10 +92,10 @@ def _placed(detail: ErrorDetails, root: type[BaseModel], value: Any) -> _Place:
         if isinstance(value, list) and isinstance(step, int):
             path += f"[{step}]"
             holder, value = model, value[step]
-        elif isinstance(value, dict) and (step in value or (model is not None and step in _fields(model))):
-            field = _fields(model).get(str(step)) if model is not None else None
+        elif isinstance(value, dict) and (step in value or (model is not None and step in fields_of(model))):
+            field = fields_of(model).get(str(step)) if model is not None else None
             path, name = f"{path}.{step}".lstrip("."), str(step)
-            holder, model = model, _model_of(field.annotation) if field is not None else None
+            holder, model = model, model_of(field.annotation) if field is not None else None
             value = value.get(step)
     return _Place(path, name, holder, model, kinds)
 
@@ -102,8 +105,8 @@ def _problem(place: _Place, detail: ErrorDetails) -> Problem:
     if kind == "union_tag_invalid":
         return f"{place.path}.type", f"unknown; {nearest(str(detail['ctx']['tag']), place.kinds)}"
     if kind == "extra_forbidden" and place.holder is not None:
-        return place.path, f"unknown; {nearest(place.name, _fields(place.holder))}"
-    if detail["loc"][-1:] == ("[key]",):
+        return place.path, f"unknown; {_belonging(place) or nearest(place.name, fields_of(place.holder))}"
+    if detail["loc"][-1:] == ("[key]",) and kind == "string_type":
         return place.path, "a key is a text; quote it"
     if kind in _SENTENCES:
         return place.path, _SENTENCES[kind].format(**detail.get("ctx", {}))
@@ -136,7 +139,7 @@ def _list(_: _Place, detail: ErrorDetails) -> str:
 
 def _mapping(place: _Place, _: ErrorDetails) -> str:
     if place.model is not None:
-        return f"write a mapping: its keys are {', '.join(_fields(place.model))}"
+        return f"write a mapping: its keys are {', '.join(fields_of(place.model))}"
     if place.kinds:
         return f"write a mapping: its 'type' is one of {', '.join(place.kinds)}"
     return "write a mapping: 'name: value' for each"
@@ -189,6 +192,16 @@ _FINDINGS: Final[Mapping[str, Callable[[_Place, ErrorDetails], str]]] = {
 }
 
 
+def _belonging(place: _Place) -> str:
+    """Return in which section of the file a key is known that stands beside the sections; empty where in none."""
+    if "." in place.path or place.holder is None:
+        return ""
+    sections = fields_of(place.holder)
+    parts = {name: model_of(field.annotation) for name, field in sections.items()}
+    homes = [name for name, part in parts.items() if part is not None and place.name in fields_of(part)]
+    return f"it belongs into {homes[0]!r}" if homes else ""
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return a question for the one of *names* that is like *name*, or what there is."""
     known = list(names)
@@ -196,13 +209,13 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
 
 
-def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+def fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
     """Return the fields of *model* by the keys that the file has for them."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
-def _model_of(annotation: Any) -> type[BaseModel] | None:
-    """Return the model within an annotation such as ``Tls | None``."""
+def model_of(annotation: Any) -> type[BaseModel] | None:
+    """Return the model within an annotation such as ``Tls | None``; ``None`` where there is none."""
     candidates = [annotation, *get_args(annotation)]
     return next((one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)), None)
 

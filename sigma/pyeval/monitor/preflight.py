@@ -32,6 +32,9 @@ class Finding(NamedTuple):
 def files_met(configuration: Configuration) -> Iterator[Finding]:
     """Yield what is amiss with the state, with files of sources, and with those of sinks."""
     yield from _state(configuration.state)
+    for secret in configuration.secret_files:
+        if secret.is_open_to_others():
+            yield Finding(secret.place, f"everybody may read {secret.path}; chmod o= {secret.path}")
     for number, source in enumerate(configuration.sources):
         if isinstance(source, FileSourceSettings):
             for index, path in enumerate(source.paths):
@@ -42,7 +45,12 @@ def files_met(configuration: Configuration) -> Iterator[Finding]:
 
 
 def rules_met(configuration: Configuration, rules: Iterable[Rule]) -> Iterator[Finding]:
-    """Yield what sinks select that none of *rules* has: their alerts would never come."""
+    """Yield rules among the filters, and what sinks select that none of *rules* has: their alerts would never come."""
+    rules = tuple(rules)
+    filters = tuple(path.absolute() for path in configuration.rules.filters)
+    for rule in rules:
+        if any(Path(rule.path or "").absolute().is_relative_to(path) for path in filters):
+            yield Finding("rules.filters", f"{rule.path} holds a rule, no filter; it runs like those of rules.paths")
     told = [{"rule": {"id": rule.id, "level": rule.level, "tags": list(rule.tags)}, "host": None} for rule in rules]
     for number, sink in enumerate(configuration.sinks):
         for field, wanted in [("rules", one) for one in sink.rules] + [("tags", one) for one in sink.tags]:

@@ -59,6 +59,10 @@ class FileSourceSettings(LineSettings):
     """Seconds that a renamed file is read on before its successor is, as its writer may still have it open. Lines that come to
     it in the minute after that are read too, between those of the successor."""
 
+    ready_lag: int | None = Field(default=None, ge=0)
+    """``/readyz`` says that the service is not ready while more bytes of one file than these wait to be read; any number may
+    unless given."""
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if any(not path or "\0" in path for path in self.paths):
@@ -234,7 +238,8 @@ class _Following:
             tail.close()
             del self._tails[tail.path]
             self._by_path = {name: other for name, other in self._by_path.items() if other is not tail}
-            self._lags.pop(tail.path, None)
+            if self._lags.pop(tail.path, None) is not None:
+                self._intake.lag(path_text(tail.path), None)
             assert batch.checkpoint is not None  # noqa: S101 (every batch of a tail has one)
             self._gone[tail.path] = batch.checkpoint.state
             await self._intake.put(batch)

@@ -103,6 +103,10 @@ class JournaldSettings(SourceSettings):
     program: Annotated[str, AfterValidator(_path)] = "journalctl"
     """Name or path of journalctl."""
 
+    ready_lag: float | None = Field(default=None, ge=0)
+    """``/readyz`` says that the service is not ready while the entry read last is older than so many seconds; it may be any
+    age unless given."""
+
     @model_validator(mode="after")
     def _one_journal(self) -> JournaldSettings:
         if sum(map(bool, (self.directory, self.files, self.namespace))) > 1:

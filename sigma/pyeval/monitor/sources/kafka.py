@@ -48,6 +48,10 @@ class KafkaSourceSettings(LineSettings, KafkaConnection):
     isolation: Literal["read_uncommitted", "read_committed"] = "read_uncommitted"
     """Whether messages of transactions are read as they come, or once their transaction is committed."""
 
+    ready_lag: int | None = Field(default=None, ge=0)
+    """``/readyz`` says that the service is not ready while more messages of one partition than these wait to be read; any
+    number may unless given."""
+
     session_timeout: float = Field(default=30.0, ge=1, le=1_800)
     """Seconds after which the brokers give a silent member's partitions to others; within the brokers' own bounds (6 s to
     30 min unless set)."""
