@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -287,3 +288,87 @@ def test_pauses_grow_to_a_bound_and_heed_the_other_side(tmp_path: Path) -> None:
         assert delivery._next_pause() == 7.0
 
     run(tmp_path, Scripted(), work)
+
+
+async def keep_for_later(store: Store, seconds: float, *ids: str) -> None:
+    due = {"s": time.time() + seconds}
+    await store.settle("source", [Outgoing({"id": id_}, ["s"], due) for id_ in ids], None)
+
+
+def test_an_escalation_is_sent_when_it_is_due(tmp_path: Path) -> None:
+    sink = Scripted()
+
+    async def work(store: Store, delivery: Delivery) -> None:
+        task = asyncio.create_task(delivery.run())
+        await keep_for_later(store, 0.3, "1")
+        delivery.wake()
+        await keep_for_later(store, 60.0, "2")
+        delivery.wake()
+        began = time.monotonic()
+        await until(lambda: bool(sink.accepted))
+        assert time.monotonic() - began > 0.1
+        delivery.drain()
+        await task
+        assert await store.waiting() == {"s": 1}  # for the next start
+
+    metrics = run(tmp_path, sink, work)
+    assert sink.accepted == ["1"]
+    assert metrics.registry.get_sample_value("sigma_pyeval_sink_escalated_total", {"sink": "s"}) == 1
+    assert metrics.registry.get_sample_value("sigma_pyeval_sink_sent_total", {"sink": "s"}) == 1
+
+
+def test_an_acknowledged_alert_is_not_escalated(tmp_path: Path) -> None:
+    sink = Scripted()
+
+    async def work(store: Store, delivery: Delivery) -> None:
+        await keep_for_later(store, 0.2, "1", "2")
+        task = asyncio.create_task(delivery.run())
+        await store.acknowledge(["1"], "ann", time.time())
+        await until(lambda: sink.accepted == ["2"])
+        delivery.drain()
+        await task
+        assert await store.waiting() == {}
+
+    run(tmp_path, sink, work)
+
+
+def test_an_escalation_that_fell_due_while_the_service_was_down_is_sent_at_once(tmp_path: Path) -> None:
+    sink = Scripted()
+
+    async def first(store: Store, delivery: Delivery) -> None:
+        await keep_for_later(store, 0.05, "1")
+        await drained(store, delivery)
+        assert sink.calls == []
+
+    run(tmp_path, sink, first)
+
+    async def later(store: Store, delivery: Delivery) -> None:
+        task = asyncio.create_task(delivery.run())
+        await until(lambda: sink.accepted == ["1"])
+        delivery.drain()
+        await task
+
+    run(tmp_path, sink, later)
+
+
+def test_a_delivery_does_not_look_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = Scripted()
+    looks = 0
+    pending = Store.pending
+
+    async def counting(store: Store, *arguments: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return await pending(store, *arguments)
+
+    monkeypatch.setattr(Store, "pending", counting)
+
+    async def work(store: Store, delivery: Delivery) -> None:
+        await keep_for_later(store, 0.3, "1")
+        task = asyncio.create_task(delivery.run())
+        await until(lambda: sink.accepted == ["1"])
+        assert looks <= 4
+        delivery.drain()
+        await task
+
+    run(tmp_path, sink, work)

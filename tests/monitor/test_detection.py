@@ -189,3 +189,62 @@ def test_a_sink_that_hangs_is_cut_off_and_keeps_its_alerts(tmp_path: Path) -> No
 
     asyncio.run(scenario())
     assert (tmp_path / "state" / "state.sqlite").exists()
+
+
+def test_alerts_that_are_due_later_make_room_too(tmp_path: Path) -> None:
+    """A sink that is not required gives up escalations as well; else they would hold the spool for an hour."""
+    log = tmp_path / "app.log"
+    count = 400
+    log.write_bytes(b"".join(line(number, 3_000) for number in range(count)))
+    later = {"type": "file", "name": "later", "path": str(tmp_path / "later.jsonl"), "after": "1h", "required": False}
+
+    async def work(service: Service) -> None:
+        await until(lambda: value_of(service, "sink_sent_total", sink="file") == count)
+        assert value_of(service, "sink_discarded_total", sink="later") > 0
+        service.stop()
+
+    sinks = [{"type": "file", "path": str(tmp_path / "alerts.jsonl")}, later]
+    assert run(tmp_path, work, sources=[log_source(log)], sinks=sinks, spool_bytes=1 << 20) is Ending.CLEAN
+    assert not (tmp_path / "later.jsonl").exists()
+
+
+def test_suppressed_alerts_and_excepted_matches_are_counted_by_rule(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    log.write_bytes(b"".join(map(line, range(6))))
+    rule = "5d3f7a51-6d0c-4d5e-9b1a-0f3c2a7b9e10"
+    exception = {
+        "name": "odd",
+        "owner": "o",
+        "reason": "r",
+        "rules": ["*"],
+        "match": {"MESSAGE|contains": ["=1.", "=3."]},
+    }
+
+    async def work(service: Service) -> None:
+        await until(lambda: value_of(service, "source_lines_total", source="file") == 6)
+        await until(lambda: value_of(service, "alerts_suppressed_total", rule=rule) == 3)
+        assert value_of(service, "alerts_excepted_total", exception="odd", rule=rule) == 2
+        assert value_of(service, "rule_matches_total", rule=rule) == 6
+        assert value_of(service, "alerts_total", level="high") == 1
+        service.stop()
+
+    configuration = {"exceptions": [exception], "suppress": [{"window": "1h"}]}
+    assert run(tmp_path, work, sources=[log_source(log)], **configuration) is Ending.CLEAN
+    assert [alert["event"]["MESSAGE"] for alert in alerts(tmp_path)] == ["evil-marker number=0."]
+
+
+def test_windows_without_a_later_alert_are_told_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("sigma.pyeval.monitor.tuning.windows.GRACE_SECONDS", 0.0)
+    caplog.set_level("INFO")
+    log = tmp_path / "app.log"
+    log.write_bytes(b"".join(line(number) for number in range(4)))
+    told = "rule 5d3f7a51-6d0c-4d5e-9b1a-0f3c2a7b9e10: 3 alerts suppressed, and none followed"
+
+    async def work(service: Service) -> None:
+        await until(lambda: told in caplog.messages)
+        service.stop()
+
+    assert run(tmp_path, work, sources=[log_source(log)], suppress=[{"window": "1s"}]) is Ending.CLEAN
+    assert caplog.messages.count(told) == 1

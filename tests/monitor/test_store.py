@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sqlite3
 import stat
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from sigma.pyeval.monitor.batches import Checkpoint
-from sigma.pyeval.monitor.store import Outgoing, Store, StoreError, StoreFull
+from sigma.pyeval.monitor.store import Excepted, Hits, Outgoing, Store, StoreError, StoreFull
 
 MEBIBYTE = 1 << 20
 
@@ -40,6 +41,12 @@ def ids(pending: list[Any]) -> list[str]:
     return [one.alert["id"] for one in pending]
 
 
+def written(store: Store) -> dict[str, Any]:
+    """Return the checkpoints in the file."""
+    rows = store._database.execute("SELECT stream, state FROM checkpoints")
+    return {stream: json.loads(state) for stream, state in rows}
+
+
 def test_an_alert_waits_for_each_sink_until_it_has_taken_it(tmp_path: Path) -> None:
     async def work(store: Store) -> None:
         await store.settle("s", [Outgoing(alert(1), ["a", "b"]), Outgoing(alert(2), ["b"])], Checkpoint("", 5))
@@ -63,23 +70,26 @@ def test_an_alert_waits_for_each_sink_until_it_has_taken_it(tmp_path: Path) -> N
         assert await store.waiting() == {}
 
     run(tmp_path / "state", later)
-    with sqlite3.connect(tmp_path / "state") as database:
-        assert database.execute("SELECT count(*) FROM alerts").fetchone() == (0,)
-    database.close()
+
+    async def history(store: Store) -> None:
+        assert [one.alert["id"] for one in await store.history(10)] == ["id-2", "id-1"]
+
+    run(tmp_path / "state", history)
 
 
 def test_checkpoints_without_alerts_are_written_when_saved(tmp_path: Path) -> None:
     async def work(store: Store) -> None:
         await store.settle("s", [], Checkpoint("p", {"offset": 0}))
-        assert store.checkpoints("s") == {"p": {"offset": 0}}  # the first at once
+        assert written(store) == {"p": {"offset": 0}}  # the first at once
         await store.settle("s", [], Checkpoint("p", {"offset": 1}))
-        assert store.checkpoints("s") == {"p": {"offset": 0}}
+        assert written(store) == {"p": {"offset": 0}}
+        assert store.checkpoints("s") == {"p": {"offset": 1}}  # for a source that a reload starts again
         await store.save()
-        assert store.checkpoints("s") == {"p": {"offset": 1}}
+        assert written(store) == {"p": {"offset": 1}}
         await store.settle("s", [], Checkpoint("p", {"offset": 2}))
         await store.settle("s", [Outgoing(alert(1), ["a"])], Checkpoint("p", {"offset": 3}))
         await store.save()  # does not bring the older one back
-        assert store.checkpoints("s") == {"p": {"offset": 3}}
+        assert written(store) == {"p": {"offset": 3}}
 
     run(tmp_path / "state", work)
 
@@ -89,17 +99,17 @@ def test_alerts_found_again_behind_an_incomplete_checkpoint_are_known(tmp_path: 
         new = await store.settle(
             "s", [Outgoing(alert(1), ["a"]), Outgoing(alert(2), ["a"])], Checkpoint("p", 10, False)
         )
-        assert [one["id"] for one in new] == ["id-1", "id-2"]
+        assert [one["id"] for one in new.alerts] == ["id-1", "id-2"]
 
     async def after_the_crash(store: Store) -> None:
         again = [Outgoing(alert(2), ["a"]), Outgoing(alert(3), ["a"])]
-        assert [one["id"] for one in await store.settle("s", again, Checkpoint("p", 10, False))] == ["id-3"]
+        assert [one["id"] for one in (await store.settle("s", again, Checkpoint("p", 10, False))).alerts] == ["id-3"]
         other = await store.settle("s", [Outgoing(alert(2), ["a"])], Checkpoint("q", 1))
-        assert [one["id"] for one in other] == ["id-2"]  # another stream knows nothing of it
+        assert [one["id"] for one in other.alerts] == ["id-2"]  # another stream knows nothing of it
         await store.settle("s", [Outgoing(alert(3), ["a"])], Checkpoint("p", 20))  # complete: forgotten from here on
-        assert [one["id"] for one in await store.settle("s", [Outgoing(alert(3), ["a"])], Checkpoint("p", 30))] == [
-            "id-3"
-        ]
+        assert [
+            one["id"] for one in (await store.settle("s", [Outgoing(alert(3), ["a"])], Checkpoint("p", 30))).alerts
+        ] == ["id-3"]
         assert ids(await store.pending("a", 10)) == ["id-1", "id-2", "id-3", "id-2", "id-3"]
 
     run(tmp_path / "state", first)
@@ -111,9 +121,9 @@ def test_ids_are_forgotten_when_a_complete_checkpoint_is_saved_without_alerts(tm
         await store.settle("s", [Outgoing(alert(1), ["a"])], Checkpoint("p", 10, False))
         await store.settle("s", [], Checkpoint("p", 20))
         await store.save()
-        assert [one["id"] for one in await store.settle("s", [Outgoing(alert(1), ["a"])], Checkpoint("p", 30))] == [
-            "id-1"
-        ]
+        assert [
+            one["id"] for one in (await store.settle("s", [Outgoing(alert(1), ["a"])], Checkpoint("p", 30))).alerts
+        ] == ["id-1"]
 
     run(tmp_path / "state", work)
 
@@ -135,7 +145,7 @@ def test_parts_of_a_batch_are_known_until_its_checkpoint_is_written(tmp_path: Pa
 
     async def after_the_crash(store: Store) -> None:
         again = [Outgoing(alert(1), ["a"]), Outgoing(alert(2), ["a"])]
-        assert [one["id"] for one in await store.settle("s", again, Checkpoint("p", 10))] == ["id-2"]
+        assert [one["id"] for one in (await store.settle("s", again, Checkpoint("p", 10))).alerts] == ["id-2"]
         assert store.checkpoints("s") == {"p": 10}
         assert ids(await store.pending("a", 10)) == ["id-1", "id-2"]
 
@@ -216,8 +226,8 @@ def test_known_ids_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         for number in range(20):
             await store.settle("s", [Outgoing(alert(number), [])], Checkpoint("x", number, False))
         again = [Outgoing(alert(number), []) for number in range(15, 20)]
-        assert await store.settle("s", again, Checkpoint("x", 20, False)) == []
-        assert len(await store.settle("s", [Outgoing(alert(14), [])], Checkpoint("x", 20, False))) == 1
+        assert (await store.settle("s", again, Checkpoint("x", 20, False))).alerts == []
+        assert len((await store.settle("s", [Outgoing(alert(14), [])], Checkpoint("x", 20, False))).alerts) == 1
 
     run(tmp_path / "state", work)
 
@@ -299,3 +309,22 @@ asyncio.run(main())
         assert ids(await store.pending("a", 100)) == [str(number) for number in range(20)]
 
     run(tmp_path / "state", work)
+
+
+def test_hits_of_exceptions_are_counted_once(tmp_path: Path) -> None:
+    hits = [Excepted("id-1", "a", 5.0, None), Excepted("id-2", "b", 6.0, "r"), Excepted("id-3", "a", 7.0, "r")]
+
+    async def first(store: Store) -> None:
+        assert (await store.settle("s", [], Checkpoint("p", 10, False), excepted=hits)).excepted == hits
+        assert store.checkpoints("s") == {"p": 10}
+
+    async def after_the_crash(store: Store) -> None:
+        again = [*hits[1:], Excepted("id-4", "b", 9.0, "r")]
+        settled = await store.settle("s", [Outgoing(alert(5), [])], Checkpoint("p", 20), excepted=again)
+        assert [one.id for one in settled.excepted] == ["id-4"]
+        assert await store.exception_hits() == {"a": Hits(2, 7.0), "b": Hits(2, 9.0)}
+        await store.settle("t", [], None, excepted=hits[:1])  # of a source that cannot read again
+        assert (await store.exception_hits())["a"] == Hits(3, 5.0)
+
+    run(tmp_path / "state", first)
+    run(tmp_path / "state", after_the_crash)

@@ -96,8 +96,8 @@ class Intake(Protocol):
     def connected(self, connected: bool) -> None:
         """Tell whether the source can receive at present."""
 
-    def lag(self, stream: str, value: float) -> None:
-        """Tell how far reading is behind, in the source's own unit (``Source.lag_unit``)."""
+    def lag(self, stream: str, value: float | None) -> None:
+        """Tell how far reading is behind, in the source's own unit (``Source.lag_unit``); ``None`` when the stream is gone."""
 
     async def dead_letter(self, letter: DeadLetter) -> None:
         """Put a message aside; durable when this returns."""

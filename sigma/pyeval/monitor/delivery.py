@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,9 @@ from .store import Pending, Store, StoreFull
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 300.0
 """Seconds between attempts: doubled from the first to the longest, each shortened at random by up to a half (jitter)."""
+
+_LOOK_SECONDS: Final = 60.0
+"""The longest wait for an alert that is due later."""
 
 SEND_SECONDS: Final = 120.0
 """How long one call of a sink may take before it is given up and repeated."""
@@ -110,7 +114,7 @@ class Delivery:
             if not pending:
                 if self._draining.is_set():
                     return
-                await self._arrived.wait()
+                await self._next()
                 continue
             granted = self._limit.take(len(pending))
             if not granted:
@@ -121,6 +125,14 @@ class Delivery:
                 if self._draining.is_set():
                     return
                 await self._pause(self._next_pause())
+
+    async def _next(self) -> None:
+        """Wait until alerts arrive or one that was left for later is due."""
+        due = await self._store.next_due(self.sink.name)
+        # The machine's clock may be set meanwhile, which a timeout does not see.
+        wait = None if due is None else min(max(due - time.time(), 0.0), _LOOK_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._arrived.wait(), wait)
 
     async def _gathered(self) -> list[Pending]:
         """Return what waits; where the sink likes to get alerts together, wait a while for more after the first."""
@@ -155,6 +167,8 @@ class Delivery:
             return self._failed(f"{type(error).__name__}: {error}", None)
         await self._remove(pending)
         self._metrics.sent.labels(self.sink.name).inc(len(pending) - len(refused))
+        if escalated := sum(one.due > 0 and index not in refused for index, one in enumerate(pending)):
+            self._metrics.escalated.labels(self.sink.name).inc(escalated)
         if self.failing is not None:
             LOGGER.info("sink %s: accepts alerts again", self.sink.name)
         self.failing, self._attempts = None, 0

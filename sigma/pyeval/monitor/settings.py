@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from sigma.pyeval.logs.formats import FORMATS
 from sigma.pyeval.logs.reading import AUTO
@@ -21,7 +30,26 @@ def _name(value: str) -> str:
     return value
 
 
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(s|m|h|d)")
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_LONGEST = 3_650 * 86_400.0
+
+
+def _duration(value: object) -> float:
+    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("write a time with its unit, as 30s, 15m, 2h or 1d")
+    seconds = float(found[1]) * _SECONDS[found[2]]
+    if not 0 < seconds <= _LONGEST:
+        raise ValueError("a time is longer than 0s and at most 3650d")
+    return seconds
+
+
 Name = Annotated[str, AfterValidator(_name)]
+Duration = Annotated[
+    float, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$"})
+]
+"""Seconds, written with a unit: ``30s``, ``15m``, ``2h``, ``1d``."""
 Level = Literal["informational", "low", "medium", "high", "critical"]
 
 
@@ -65,14 +93,8 @@ class LineSettings(SourceSettings):
         return value
 
 
-class SinkSettings(Settings):
-    """What every sink has. A kind adds ``type: Literal["..."]`` and its own fields."""
-
-    name: Name = ""
-    """Unique among the sinks; the type unless given."""
-
-    required: bool = True
-    """Whether alerts for it may fill the spool. Those of a sink that is not required are dropped, and counted, then."""
+class Selection(Settings):
+    """Which alerts are meant; each that is given has to agree."""
 
     min_level: Level | None = None
     """Only alerts of rules of this level or above."""
@@ -85,6 +107,19 @@ class SinkSettings(Settings):
 
     hosts: tuple[str, ...] = ()
     """Only alerts of these hosts; ``*`` stands for anything."""
+
+
+class SinkSettings(Selection):
+    """What every sink has. A kind adds ``type: Literal["..."]`` and its own fields."""
+
+    name: Name = ""
+    """Unique among the sinks; the type unless given."""
+
+    required: bool = True
+    """Whether alerts for it may fill the spool. Those of a sink that is not required are dropped, and counted, then."""
+
+    after: Duration | None = None
+    """Escalation: only alerts that nobody has acknowledged within this time (``15m``); they are sent when it is over."""
 
     rate_limit: float | None = Field(default=None, gt=0)
     """At most so many alerts a minute; others wait in the spool."""

@@ -1,69 +1,65 @@
-"""What survives a crash: checkpoints of sources and the alerts that sinks have not accepted yet, in one SQLite file.
+"""What survives a crash: checkpoints of sources, alerts that wait for sinks, the newest alerts, and what tuning remembers.
 
 Alerts and the checkpoint behind the events that they are about are written in one transaction: an event is either judged and
-its alerts are kept, or it is read again. An alert that is found once more after a crash is known by its id.
+its alerts are kept, or it is read again. An alert that is found once more after a crash is known by its id. What exceptions
+and suppression decide is decided within that transaction, of alerts that are new, and undone with it.
 
-The file is bounded (``max_page_count`` of SQLite); when it is full nothing is written and the sources wait.
+The file is bounded (``max_page_count`` of SQLite). Delivered alerts stay as history and are the first to make room; when all
+that is left waits, nothing is written and the sources wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import orjson
 
 from sigma.pyeval.output import json_line
 
+from . import history
 from .batches import Checkpoint, Json
+from .history import Acknowledgement, Kept
+from .settled import Excepted, Hits, Outgoing, Pending, Settled
+from .store_file import PAGE_BYTES, StoreError, StoreFull, Transaction, open_file
+from .tuning.windows import MOST_WINDOWS, ROW_BYTES, Ended, Windows
 
-FORMAT: Final = 1
-"""Version of the tables; a file of another version is refused."""
+__all__ = [
+    "Acknowledgement", "Excepted", "Hits", "Kept", "Outgoing", "Pending", "Settled", "Store", "StoreError",
+    "StoreFull",
+]  # fmt: skip
 
-PAGE_BYTES: Final = 4096
 _SPARE_PAGES = 256
 """Pages beyond the bound that deliveries and checkpoints may use, so that a full spool can always be emptied."""
+
+_WINDOWS_SHARE = 8
+_ROUND_SHARE = 16
+"""Of the bound: the part that windows of suppression may take, and the part that is freed at once of the history."""
 
 MOST_KNOWN: Final = 100_000
 """Ids of alerts kept for lines that would be read again; parsers hold lines back for far fewer."""
 
-_TABLES = """
-CREATE TABLE checkpoints (source TEXT, stream TEXT, state BLOB NOT NULL, PRIMARY KEY (source, stream)) WITHOUT ROWID;
-CREATE TABLE alerts (number INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL, waiting INTEGER NOT NULL);
-CREATE TABLE pending (sink TEXT, number INTEGER, PRIMARY KEY (sink, number)) WITHOUT ROWID;
-CREATE TABLE known (number INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT, stream TEXT, id TEXT, UNIQUE (source, stream, id));
-"""
+MOST_HISTORY: Final = 10_000
+"""Alerts kept after their delivery, unless the configuration says otherwise."""
 
 _T = TypeVar("_T")
 
 
-class StoreError(Exception):
-    """The file cannot be used; the message says which, why and what to do."""
+class _Batch(NamedTuple):
+    """The arguments of ``Store.settle``."""
 
-
-class StoreFull(Exception):
-    """There is no room for an alert until sinks have taken others; the transaction was undone."""
-
-
-class Pending(NamedTuple):
-    """An alert that waits for a sink: its number, which grows with time, and what it says."""
-
-    number: int
-    alert: Mapping[str, Json]
-
-
-class Outgoing(NamedTuple):
-    """An alert and the names of the sinks that want it."""
-
-    alert: Mapping[str, Json]
-    sinks: Sequence[str]
+    source: str
+    alerts: Sequence[Outgoing]
+    checkpoint: Checkpoint | None
+    more: bool
+    excepted: Sequence[Excepted]
 
 
 class Store:
@@ -72,23 +68,30 @@ class Store:
     Args:
         path: The SQLite file, made with mode 0600 where it is not there.
         most_bytes: About how large it may grow.
+        most_history: How many alerts are kept after their delivery, while there is room.
 
     Raises:
         StoreError: It cannot be opened, is of another version, damaged, or used by another process.
+
+    Attributes:
+        most_history: As given; may be changed.
     """
 
-    def __init__(self, path: Path, most_bytes: int) -> None:
-        self._path = path
+    def __init__(self, path: Path, most_bytes: int, most_history: int = MOST_HISTORY) -> None:
+        self.most_history = most_history
         self._pages = max(most_bytes // PAGE_BYTES, 16)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._unsaved: dict[tuple[str, str], Checkpoint] = {}
         self._written: Counter[tuple[str, str]] = Counter()
         self._freed = asyncio.Event()
         try:
-            self._database = self._thread.submit(self._open).result()
+            self._database = self._thread.submit(open_file, path).result()
         except BaseException:
             self._thread.shutdown()
             raise
+        # What is no history cannot make room, so windows have a bound of their own within the spool's.
+        most_windows = min(MOST_WINDOWS, self._pages * PAGE_BYTES // (ROW_BYTES * _WINDOWS_SHARE))
+        self._windows = Windows(self._database, most_windows)
         self._begun = set(self._database.execute("SELECT source, stream FROM checkpoints"))
         self._with_known = {
             (source, stream) for source, stream in self._database.execute("SELECT DISTINCT source, stream FROM known")
@@ -97,33 +100,49 @@ class Store:
     def checkpoints(self, source: str) -> dict[str, Json]:
         """Return the states that a source has left, by stream; for its start."""
         rows = self._database.execute("SELECT stream, state FROM checkpoints WHERE source = ?", (source,))
-        return {stream: orjson.loads(state) for stream, state in rows}
+        written = {stream: orjson.loads(state) for stream, state in rows}
+        noted = {stream: one.state for (name, stream), one in self._unsaved.items() if name == source}
+        return written | noted
 
     async def settle(
-        self, source: str, alerts: Sequence[Outgoing], checkpoint: Checkpoint | None, *, more: bool = False
-    ) -> list[Mapping[str, Json]]:
-        """Make the alerts of a batch durable together with its checkpoint; return those that are new.
+        self,
+        source: str,
+        alerts: Sequence[Outgoing],
+        checkpoint: Checkpoint | None,
+        *,
+        more: bool = False,
+        excepted: Sequence[Excepted] = (),
+    ) -> Settled:
+        """Make the alerts of a batch durable together with its checkpoint.
 
         Without alerts the checkpoint is only noted, for ``save``: reading again what raised none does no harm. With *more*
         the alerts are a part of the batch and the checkpoint is left for the last part: until then they are known by
         their ids, in case the batch is read again.
 
+        Args:
+            source: The source's name.
+            alerts: The alerts, in order.
+            checkpoint: Where reading goes on behind the batch.
+            more: Whether this is not the last part of it.
+            excepted: Matches that an exception kept from being alerts; counted if they are new.
+
         Raises:
             StoreFull: Nothing was written.
         """
+        batch = _Batch(source, alerts, checkpoint, more, excepted)
         if checkpoint is None:
-            return await self._call(lambda: self._settle(source, alerts, None, more)) if alerts else []
+            return await self._call(lambda: self._settle(batch)) if alerts or excepted else Settled()
         key = (source, checkpoint.stream)
-        if not alerts and not more:
+        if not alerts and not excepted and not more:
             self._unsaved[key] = checkpoint
             if key not in self._begun:  # where a first start began must not be forgotten
                 await self.save()
-            return []
+            return Settled()
         # Taken out before the write, so that no older one can be saved behind it.
         noted = self._unsaved.pop(key, None)
         self._written[key] += 1
         try:
-            return await self._call(lambda: self._settle(source, alerts, checkpoint, more))
+            return await self._call(lambda: self._settle(batch))
         except StoreFull:
             if noted is not None:
                 self._unsaved.setdefault(key, noted)
@@ -131,7 +150,8 @@ class Store:
 
     def could_hold(self, alert: Mapping[str, Json]) -> bool:
         """Return whether *alert* would fit if no other alert waited."""
-        return len(json_line(alert)) + 16 * PAGE_BYTES <= self._pages * PAGE_BYTES
+        taken = self._windows.count * ROW_BYTES + 16 * PAGE_BYTES
+        return len(json_line(alert)) + taken <= self._pages * PAGE_BYTES
 
     async def room(self, seconds: float) -> None:
         """Wait until a sink has taken alerts since ``settle`` was refused, at most so long."""
@@ -157,14 +177,74 @@ class Store:
                     self._unsaved.setdefault(key, checkpoint)
             raise
 
-    async def pending(self, sink: str, most: int) -> list[Pending]:
-        """Return up to *most* alerts that wait for *sink*, the oldest first."""
-        return await self._call(lambda: self._pending(sink, most))
+    async def pending(self, sink: str, most: int, by: float | None = None) -> list[Pending]:
+        """Return up to *most* alerts that are due for *sink* by a time (epoch; now unless given), the first due first."""
+        when = time.time() if by is None else by
+        return await self._call(lambda: self._pending(sink, most, when))
+
+    async def next_due(self, sink: str) -> float | None:
+        """Return when the first alert that waits for *sink* is due (epoch; 0 for at once), or ``None`` where none waits."""
+        found = await self._call(
+            lambda: self._database.execute("SELECT min(due) FROM pending WHERE sink = ?", (sink,)).fetchone()
+        )
+        return None if found[0] is None else float(found[0])
 
     async def delivered(self, sink: str, numbers: Sequence[int]) -> None:
-        """Forget that these alerts wait for *sink*; those that wait for no other are removed."""
+        """Forget that these alerts wait for *sink*; those that wait for no other are history."""
         await self._call(lambda: self._delivered(sink, numbers))
         self._freed.set()
+
+    async def history(self, most: int, before: int | None = None, after: int | None = None) -> list[Kept]:
+        """Return up to *most* alerts with numbers below *before* and above *after*, the newest first.
+
+        Those that still wait for sinks are among them.
+        """
+        return await self._call(lambda: history.kept(self._database, most, before, after))
+
+    async def numbers(self, first: int) -> set[int]:
+        """Return the numbers, from *first* on, of the alerts that are kept."""
+        rows = await self._call(
+            lambda: self._database.execute("SELECT number FROM alerts WHERE number >= ?", (first,)).fetchall()
+        )
+        return {number for (number,) in rows}
+
+    async def find(self, alert_id: str) -> Kept | None:
+        """Return the newest alert with this id, or ``None`` where it is not kept."""
+        return await self._call(lambda: history.kept_with_id(self._database, alert_id))
+
+    async def acknowledge(self, ids: Sequence[str], by: str, at: float) -> list[str]:
+        """Note that *by* has seen these alerts; their escalations are called off. Return the ids of those that were not yet.
+
+        Ids that are not kept are passed over. On disk when this returns.
+
+        Args:
+            ids: The alerts' ids.
+            by: Who acknowledges them.
+            at: When, in seconds since the epoch.
+
+        Raises:
+            StoreFull: The disk is full; nothing was written.
+        """
+        done = await self._call(lambda: self._acknowledge(ids, by, at))
+        self._freed.set()
+        return done
+
+    async def acknowledged_since(self, change: int, most: int = 1_000) -> list[Acknowledgement]:
+        """Return up to *most* acknowledgements behind *change* (0 for all), of alerts that are kept, the oldest first."""
+        return await self._call(lambda: history.acknowledgements(self._database, change, most))
+
+    async def exception_hits(self) -> dict[str, Hits]:
+        """Return what each exception has excepted, also those that the configuration no longer has."""
+        rows = await self._call(
+            lambda: self._database.execute("SELECT name, hits, last FROM exception_hits").fetchall()
+        )
+        return {name: Hits(count, last) for name, count, last in rows}
+
+    async def sweep(self, now: float) -> list[Ended]:
+        """Remove windows of suppression that are over; return those whose suppressed alerts no alert has told of."""
+        if not self._windows.count:
+            return []
+        return await self._call(lambda: self._sweep(now))
 
     async def waiting(self) -> dict[str, int]:
         """Return how many alerts wait for each sink that any wait for, sinks of earlier runs included."""
@@ -173,8 +253,13 @@ class Store:
         )
         return dict(rows)
 
+    @property
+    def most_bytes(self) -> int:
+        """The bound."""
+        return self._pages * PAGE_BYTES
+
     async def used_bytes(self) -> int:
-        """Return how much of the bound is in use."""
+        """Return how much of the bound is in use; the history is a part of it, and makes room where that is needed."""
         return await self._call(self._used) * PAGE_BYTES
 
     async def close(self) -> None:
@@ -188,64 +273,78 @@ class Store:
     async def _call(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _open(self) -> sqlite3.Connection:
-        try:
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-            database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=1)
-        except (OSError, sqlite3.Error) as error:
-            raise StoreError(f"{self._path}: cannot be opened: {error}; check the setting 'state'") from error
-        try:
-            # Exclusive: a second service on the same state would deliver and skip what is not its own.
-            database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("BEGIN EXCLUSIVE")
-            version = database.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                for statement in filter(str.strip, _TABLES.split(";")):
-                    database.execute(statement)
-                database.execute(f"PRAGMA user_version = {FORMAT}")
-            database.execute("COMMIT")
-        except sqlite3.Error as error:
-            database.close()
-            busy = "locked" in str(error)
-            reason = (
-                "another process uses it; is the service running already?" if busy else f"damaged or no state: {error}"
-            )
-            raise StoreError(f"{self._path}: {reason}") from error
-        if version not in (0, FORMAT):
-            database.close()
-            raise StoreError(f"{self._path}: written by another version (format {version}); name another 'state'")
-        return database
+    def _settle(self, batch: _Batch) -> Settled:
+        """Write a batch; where there is no room, forget delivered alerts until there is or none is left."""
+        wanted = self._pages * PAGE_BYTES // _ROUND_SHARE
+        while True:
+            try:
+                return self._settle_once(batch)
+            except StoreFull:
+                self._windows.recount()
+                with self._spare() as database:
+                    forgotten = history.forget_oldest(database, wanted)
+                if not forgotten:
+                    raise
+                wanted *= 2
+            except BaseException:
+                self._windows.recount()
+                raise
 
-    def _settle(
-        self, source: str, alerts: Sequence[Outgoing], checkpoint: Checkpoint | None, more: bool
-    ) -> list[Mapping[str, Json]]:
+    def _settle_once(self, batch: _Batch) -> Settled:
+        source, checkpoint, more = batch.source, batch.checkpoint, batch.more
         stream = None if checkpoint is None else checkpoint.stream
         again = checkpoint is not None and (more or not checkpoint.complete)
-        with _Transaction(self._database, self._pages, durable=True) as database:
-            new = alerts
+        alerts, excepted = batch.alerts, batch.excepted
+        pages = self._pages if alerts else self._pages + _SPARE_PAGES
+        with Transaction(self._database, pages, durable=True) as database:
             if stream is not None and (again or (source, stream) in self._with_known):
-                new = [one for one in alerts if self._is_new(database, source, stream, one)]
-            for alert, sinks in new:
-                if not sinks:
-                    continue
-                row = database.execute(
-                    "INSERT INTO alerts (body, waiting) VALUES (?, ?)", (json_line(alert), len(sinks))
+                alerts = [one for one in alerts if self._is_new(database, source, stream, one.alert["id"])]
+                excepted = [one for one in excepted if self._is_new(database, source, stream, one.id)]
+            passed, suppressed = self._sift(alerts)
+            ended = self._windows.make_room(time.time())
+            for one in passed:
+                self._keep(database, one)
+            for one_excepted in excepted:
+                database.execute(
+                    "INSERT INTO exception_hits (name, hits, last) VALUES (?, 1, ?)"
+                    " ON CONFLICT (name) DO UPDATE SET hits = hits + 1, last = excluded.last",
+                    (one_excepted.exception, one_excepted.at),
                 )
-                database.executemany("INSERT INTO pending VALUES (?, ?)", [(sink, row.lastrowid) for sink in sinks])
+            if not all(one.sinks for one in passed):
+                history.trim(database, self.most_history)
             if checkpoint is not None and not more:
                 self._write_checkpoint(database, source, checkpoint)
         if checkpoint is not None:
             if not more:
                 self._begun.add((source, checkpoint.stream))
             (self._with_known.add if again else self._with_known.discard)((source, checkpoint.stream))
-        return [alert for alert, _ in new]
+        return Settled(passed, suppressed, excepted, ended)
 
-    def _is_new(self, database: sqlite3.Connection, source: str, stream: str, one: Outgoing) -> bool:
+    def _sift(self, alerts: Sequence[Outgoing]) -> tuple[Sequence[Outgoing], Sequence[Outgoing]]:
+        """Return which alerts pass suppression, each telling how many before it did not, and which do not."""
+        passed, suppressed = [], []
+        for one in alerts:
+            before = 0 if one.claim is None else self._windows.admit(one.claim)
+            if before is None:
+                suppressed.append(one)
+            else:
+                passed.append(one._replace(alert={**one.alert, "suppressed": before}) if before else one)
+        return passed, suppressed
+
+    def _keep(self, database: sqlite3.Connection, one: Outgoing) -> None:
+        alert, sinks, due, _ = one
+        row = database.execute(
+            "INSERT INTO alerts (body, waiting, id) VALUES (?, ?, ?)", (json_line(alert), len(sinks), alert["id"])
+        )
+        database.executemany(
+            "INSERT INTO pending (sink, due, number) VALUES (?, ?, ?)",
+            [(sink, due.get(sink, 0.0), row.lastrowid) for sink in sinks],
+        )
+
+    def _is_new(self, database: sqlite3.Connection, source: str, stream: str, alert_id: str) -> bool:
         """Return whether an alert was not found before, and keep its id for when its event is read again."""
         row = database.execute(
-            "INSERT OR IGNORE INTO known (source, stream, id) VALUES (?, ?, ?)", (source, stream, one.alert["id"])
+            "INSERT OR IGNORE INTO known (source, stream, id) VALUES (?, ?, ?)", (source, stream, alert_id)
         )
         if row.rowcount > 0 and row.lastrowid is not None:
             database.execute("DELETE FROM known WHERE number <= ?", (row.lastrowid - MOST_KNOWN,))
@@ -260,7 +359,7 @@ class Store:
             database.execute("DELETE FROM known WHERE source = ? AND stream = ?", (source, checkpoint.stream))
 
     def _save(self, unsaved: Mapping[tuple[str, str], Checkpoint]) -> None:
-        with _Transaction(self._database, self._pages + _SPARE_PAGES, durable=False) as database:
+        with self._spare() as database:
             for (source, _), checkpoint in unsaved.items():
                 self._write_checkpoint(database, source, checkpoint)
         for (source, _), checkpoint in unsaved.items():
@@ -268,55 +367,48 @@ class Store:
             if checkpoint.complete:
                 self._with_known.discard((source, checkpoint.stream))
 
-    def _pending(self, sink: str, most: int) -> list[Pending]:
+    def _pending(self, sink: str, most: int, by: float) -> list[Pending]:
         rows = self._database.execute(
-            "SELECT number, body FROM pending JOIN alerts USING (number) WHERE sink = ? ORDER BY number LIMIT ?",
-            (sink, most),
+            "SELECT number, body, due FROM pending JOIN alerts USING (number) WHERE sink = ? AND due <= ?"
+            " ORDER BY due, number LIMIT ?",
+            (sink, by, most),
         )
-        return [Pending(number, orjson.loads(body)) for number, body in rows]
+        return [Pending(number, orjson.loads(body), due) for number, body, due in rows]
 
     def _delivered(self, sink: str, numbers: Iterable[int]) -> None:
-        with _Transaction(self._database, self._pages + _SPARE_PAGES, durable=False) as database:
+        with self._spare() as database:
             for number in numbers:
-                found = database.execute("DELETE FROM pending WHERE sink = ? AND number = ?", (sink, number)).rowcount
+                which = (sink, number)
+                found = database.execute(
+                    "DELETE FROM pending WHERE sink = ? AND due = 0 AND number = ?", which
+                ).rowcount
+                if not found:
+                    found = database.execute(
+                        "DELETE FROM pending WHERE sink = ? AND due > 0 AND number = ?", which
+                    ).rowcount
                 if found:
                     database.execute("UPDATE alerts SET waiting = waiting - 1 WHERE number = ?", (number,))
-                    database.execute("DELETE FROM alerts WHERE number = ? AND waiting <= 0", (number,))
+            history.trim(database, self.most_history)
+
+    def _acknowledge(self, ids: Sequence[str], by: str, at: float) -> list[str]:
+        with self._spare(durable=True) as database:
+            return history.acknowledge(database, ids, by, at)
+
+    def _sweep(self, now: float) -> list[Ended]:
+        if not self._windows.any_over(now):
+            return []
+        try:
+            with self._spare():
+                return self._windows.sweep(now)
+        except BaseException:
+            self._windows.recount()
+            raise
+
+    def _spare(self, *, durable: bool = False) -> Transaction:
+        """Return a transaction that may use what a full spool leaves."""
+        return Transaction(self._database, self._pages + _SPARE_PAGES, durable=durable)
 
     def _used(self) -> int:
         pages: int = self._database.execute("PRAGMA page_count").fetchone()[0]
         free: int = self._database.execute("PRAGMA freelist_count").fetchone()[0]
         return pages - free
-
-
-class _Transaction:
-    """One transaction within a bound of pages; undone where anything fails.
-
-    Durable ones are on disk when they end (``synchronous = FULL``), also if the machine loses power. The others are when
-    the next durable one is: a process that is killed loses neither.
-    """
-
-    def __init__(self, database: sqlite3.Connection, pages: int, *, durable: bool) -> None:
-        self._database = database
-        self._pages = pages
-        self._durable = durable
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._database.execute(f"PRAGMA max_page_count = {self._pages}")
-        self._database.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
-        self._database.execute("BEGIN IMMEDIATE")
-        return self._database
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        try:
-            if error is None:
-                self._database.execute("COMMIT")
-                return
-        except sqlite3.Error as failure:
-            error = failure
-        if self._database.in_transaction:  # SQLite itself undoes one that met a full disk
-            self._database.execute("ROLLBACK")
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-            raise StoreFull from error
-        if kind is None and error is not None:
-            raise error
