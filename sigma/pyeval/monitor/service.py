@@ -12,19 +12,18 @@ of them have ended, each delivery sends what is left. What a deadline cuts short
 from __future__ import annotations
 
 import asyncio
-import signal
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
 
-from prometheus_client import disable_created_metrics
+from starlette.routing import BaseRoute
 
 from sigma.pyeval.output import counted
 from sigma.pyeval.ruleset import Ruleset
 
-from .batches import PartError, Source
+from .batches import PartError, Sink, Source
 from .configuration import Configuration
 from .dead_letters import DeadLetterFile
 from .delivery import Delivery
@@ -32,9 +31,16 @@ from .detection import Detection, SourceIntake
 from .journal import LOGGER
 from .kinds import Served, create_sink, create_source
 from .metrics import Metrics
+from .page.health import PartsHealth
+from .page.routes import Page
+from .parts import SinkPart, SourcePart, ended
+from .readiness import Readiness, oldest_age
 from .server import Server, ServerSettings
+from .settings import SinkSettings, SourceSettings
 from .status import status_routes
 from .store import Store, StoreFull
+from .trends import Trends
+from .tuning.loading import Tuning, load_tuning
 
 SAVE_SECONDS: Final = 1.0
 """How often checkpoints are written that no alert took along."""
@@ -42,6 +48,15 @@ SAVE_SECONDS: Final = 1.0
 _SOURCES_SHARE: Final = 0.5
 _SERVER_SHARE: Final = 0.2
 """Of ``stop_seconds``: after the one sources have ended, the other is the server's for its last replies; sinks have the rest."""
+
+TRIAL_SECONDS: Final = 1.0
+"""A source that a reload brings and that fails within this time is taken back, and the reload with it."""
+
+FIXED: Final = ("state", "server", "spool_bytes")
+"""Sections of the configuration that only a restart changes."""
+
+_LOOK_SECONDS = 1.0
+_S = TypeVar("_S", SourceSettings, SinkSettings)
 
 
 class Ending(IntEnum):
@@ -55,48 +70,63 @@ class Ending(IntEnum):
     """A part failed for good; the log says which."""
 
 
+class Change(NamedTuple):
+    """What a running service is changed to: as its constructor's arguments."""
+
+    configuration: Configuration
+    ruleset: Ruleset
+    tuning: Tuning
+
+
 class Service:
     """Sources, detection and sinks of one configuration.
 
     Args:
         configuration: What to run.
         ruleset: The rules.
+        tuning: Exceptions and suppression, made for these; as the configuration says unless given.
 
     Raises:
         StoreError: The state cannot be used.
 
     Attributes:
         metrics: What is counted.
+        readiness: Whether it is alive, and ready.
         started: Set when every part runs.
     """
 
-    def __init__(self, configuration: Configuration, ruleset: Ruleset) -> None:
+    def __init__(self, configuration: Configuration, ruleset: Ruleset, tuning: Tuning | None = None) -> None:
         self.metrics = Metrics()
         self.started = asyncio.Event()
-        self._configuration = configuration
+        tuning = load_tuning(configuration, ruleset) if tuning is None else tuning
+        self._now = Change(configuration, ruleset, tuning)
         self._stop = asyncio.Event()
+        self._changing = asyncio.Lock()
+        self._group = asyncio.TaskGroup()
         state = configuration.state
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._store = Store(state / "state.sqlite", configuration.spool_bytes)
-        self._sources = [create_source(settings) for settings in configuration.sources]
-        self._intakes = {
-            source.name: SourceIntake(
-                source, settings.queue, self._store, self.metrics, self._dead_letters("source", source.name)
-            )
-            for source, settings in zip(self._sources, configuration.sources, strict=True)
-        }
-        self._sinks = [create_sink(settings) for settings in configuration.sinks]
-        self._deliveries = {
-            sink.name: Delivery(sink, settings, self._store, self._dead_letters("sink", sink.name), self.metrics)
-            for sink, settings in zip(self._sinks, configuration.sinks, strict=True)
-        }
-        for name in self._deliveries:
-            self.metrics.begin_sink(name)
-        settings_of = {settings.name: settings for settings in configuration.sinks}
-        self._detection = Detection(
-            ruleset, settings_of, configuration.redaction, self._store, self.metrics, self._wake
-        )
+        self._store = Store(state / "state.sqlite", configuration.spool_bytes, configuration.history)
+        self._sources: dict[str, SourcePart] = {}
+        self._sinks: dict[str, SinkPart] = {}
+        self._detection = Detection(ruleset, {}, configuration.redaction, self._store, self.metrics, self._wake)
+        self._detection.tuning = tuning
+        self.readiness = Readiness(lambda: self._detection.ruleset, self._sources, self._sinks)
+        self.metrics.took_over(ruleset)
+        self.metrics.store_limit.set(configuration.spool_bytes)
+        sources = [create_source(settings) for settings in configuration.sources]
+        for sink in configuration.sinks:
+            self._add_sink(sink, create_sink(sink))
+        for settings, source in zip(configuration.sources, sources, strict=True):
+            self._add_source(settings, source)
+        self._detection.sinks = {name: part.settings for name, part in self._sinks.items()}
+        self._trends = Trends(self.metrics)
+        self._page = self._create_page()
         self._server = self._create_server()
+
+    @property
+    def now(self) -> Change:
+        """What runs at present."""
+        return self._now
 
     def stop(self) -> None:
         """Ask the service to end; ``run`` returns when it has."""
@@ -104,43 +134,45 @@ class Service:
 
     async def reopen(self) -> None:
         """Open the sinks' files anew, after their rotation."""
-        for sink in self._sinks:
+        for part in self._sinks.values():
             try:
-                await sink.reopen()
+                await part.sink.reopen()
             except OSError as error:
-                LOGGER.warning("sink %s: closing its file failed: %s", sink.name, error)
+                LOGGER.warning("sink %s: closing its file failed: %s", part.sink.name, error)
 
-    async def run(self) -> Ending:
-        """Run until the input ends or ``stop`` is called; the only place that starts tasks of the service."""
+    async def run(self, *others: Callable[[], Coroutine[None, None, None]]) -> Ending:
+        """Run until the input ends or ``stop`` is called; the only place where tasks of the service begin.
+
+        Args:
+            others: What else runs meanwhile, and is cancelled at the end.
+        """
         await self._tell_leftovers()
         in_time, failed = True, False
         try:
-            async with asyncio.TaskGroup() as group:
+            async with self._group as group:
                 upkeep = [group.create_task(self._keep_up(), name="state")]
                 served = asyncio.Event()
+                serving = []
                 if self._server is not None:
-                    upkeep.append(group.create_task(self._server.run(served), name="server"))
-                deliveries = [
-                    group.create_task(one.run(), name=f"sink {name}") for name, one in self._deliveries.items()
-                ]
-                pipelines = [
-                    task
-                    for source in self._sources
-                    for task in (
-                        group.create_task(self._read(source), name=f"source {source.name}"),
-                        group.create_task(self._judge(source), name=f"detection of {source.name}"),
-                    )
-                ]
+                    serving.append(group.create_task(self._server.run(served), name="server"))
+                for sink in self._sinks.values():
+                    sink.start(group)
+                for source in self._sources.values():
+                    source.start(group, self._detection)
                 self.started.set()
-                LOGGER.info("running: %s -> %s", ", ".join(self._intakes), ", ".join(self._deliveries))
-                await self._input_ended(pipelines)
-                began, seconds = time.monotonic(), self._configuration.stop_seconds
-                in_time = await _ended(pipelines, began + seconds * _SOURCES_SHARE)
-                for delivery in self._deliveries.values():
-                    delivery.drain()
-                in_time &= await _ended(deliveries, began + seconds * (1 - _SERVER_SHARE))
+                LOGGER.info("running: %s -> %s", ", ".join(self._sources), ", ".join(self._sinks))
+                if self._page is not None:
+                    upkeep.append(group.create_task(self._trends.run(), name="trends"))
+                upkeep += [group.create_task(other(), name="upkeep") for other in others]
+                await self._input_ended()
+                for task in upkeep[1:]:
+                    task.cancel()
+                began, seconds = time.monotonic(), self._now.configuration.stop_seconds
+                in_time = await self._all(part.stop(seconds * _SOURCES_SHARE) for part in self._sources.values())
+                deadline = began + seconds * (1 - _SERVER_SHARE)
+                in_time &= await self._all(part.stop(deadline) for part in self._sinks.values())
                 served.set()
-                in_time &= await _ended(upkeep[1:], began + seconds)
+                in_time &= await ended(serving, began + seconds)
                 upkeep[0].cancel()
         except* (PartError, OSError) as expected:
             for reason in expected.exceptions:
@@ -154,47 +186,132 @@ class Service:
             await self._close()
         return Ending.FAILED if failed else Ending.CLEAN if in_time else Ending.DEADLINE
 
-    async def _input_ended(self, pipelines: Iterable[asyncio.Task[None]]) -> None:
-        """Wait until all input has ended, or ``stop`` was called and the sources know."""
+    async def change(self, wanted: Change) -> None:
+        """Go over to other rules, sources and sinks while everything that stays the same runs on.
+
+        Checkpoints, waiting alerts and what detection remembers are those of before; a part that is ended for a change has
+        judged or delivered all that it took.
+
+        Raises:
+            PartError: Something cannot be changed, or a new part cannot run; what ran before runs on.
+        """
+        before = self._now
+        for section in FIXED:
+            if getattr(wanted.configuration, section) != getattr(before.configuration, section):
+                raise PartError(f"{section} cannot be changed while the service runs; restart it")
+        async with self._changing:
+            try:
+                await self._go_over(wanted, trial=True)
+            except PartError:
+                await self._go_over(before, trial=False)
+                raise
+            self.metrics.took_over(wanted.ruleset)
+
+    async def _go_over(self, wanted: Change, *, trial: bool) -> None:
+        """End what is no longer wanted as it is, and begin what is not there."""
+        configuration = wanted.configuration
+        new_sources = _unlike(configuration.sources, self._sources)
+        new_sinks = _unlike(configuration.sinks, self._sinks)
+        sources = {settings.name: create_source(settings) for settings in new_sources.values()}
+        sinks = {settings.name: create_sink(settings) for settings in new_sinks.values()}
+        if self._server is None and any(isinstance(source, Served) for source in sources.values()):
+            raise PartError("the service has no server for the new source; restart it")
+        wanted_sources = {settings.name for settings in configuration.sources} - set(new_sources)
+        wanted_sinks = {settings.name for settings in configuration.sinks} - set(new_sinks)
+        await self._end_sources(self._sources.keys() - wanted_sources)
+        await self._end_sinks(self._sinks.keys() - wanted_sinks)
+        for name, sink in sinks.items():
+            self._add_sink(new_sinks[name], sink).start(self._group)
+        self._detection.sinks = {name: part.settings for name, part in self._sinks.items()}
+        self._detection.ruleset, self._detection.redaction = wanted.ruleset, configuration.redaction
+        self._detection.tuning = wanted.tuning
+        self._store.most_history = configuration.history
+        begun = []
+        for name, source in sources.items():
+            part = self._add_source(new_sources[name], source, trial=trial)
+            part.start(self._group, self._detection)
+            begun.append(part)
+        self._now = wanted
+        if self._server is not None:
+            self._server.replace_routes(self._routes())
+        if begun and trial:
+            await asyncio.gather(*(part.on_trial(TRIAL_SECONDS) for part in begun))
+            for part in begun:
+                if part.failed is not None:
+                    raise part.failed
+                part.accept()
+
+    def _add_source(self, settings: SourceSettings, source: Source, *, trial: bool = False) -> SourcePart:
+        name = source.name
+        dead = self._dead_letters("source", name)
+        intake = SourceIntake(source, settings.queue, self._store, self.metrics, dead)
+        self._sources[name] = SourcePart(settings, source, intake, trial=trial)
+        return self._sources[name]
+
+    def _add_sink(self, settings: SinkSettings, sink: Sink) -> SinkPart:
+        name = sink.name
+        self.metrics.begin_sink(name)
+        delivery = Delivery(sink, settings, self._store, self._dead_letters("sink", name), self.metrics)
+        self._sinks[name] = SinkPart(settings, sink, delivery)
+        return self._sinks[name]
+
+    async def _end_sources(self, names: Iterable[str]) -> None:
+        parts = [self._sources[name] for name in names]
+        seconds = self._now.configuration.stop_seconds * _SOURCES_SHARE
+        await self._all(part.stop(seconds) for part in parts)
+        for part in parts:
+            del self._sources[part.source.name]
+            self.metrics.end_source(part.source.name)
+
+    async def _end_sinks(self, names: Iterable[str]) -> None:
+        parts = [self._sinks[name] for name in names]
+        deadline = time.monotonic() + self._now.configuration.stop_seconds * _SOURCES_SHARE
+        await self._all(part.stop(deadline) for part in parts)
+        for part in parts:
+            del self._sinks[part.sink.name]
+            self.metrics.end_sink(part.sink.name)
+            await part.close()
+
+    async def _all(self, stops: Iterable[Coroutine[None, None, bool]]) -> bool:
+        """Wait for *stops*, all at the same time; return whether each was in time."""
+        return all(await asyncio.gather(*stops))
+
+    async def _input_ended(self) -> None:
+        """Wait until all input has ended, or ``stop`` was called; not while parts are being changed."""
         stop = asyncio.create_task(self._stop.wait())
-        input_ends = asyncio.create_task(asyncio.wait(pipelines))
         try:
-            await asyncio.wait([stop, input_ends], return_when=asyncio.FIRST_COMPLETED)
+            while not stop.done():
+                reading = [task for part in self._sources.values() for task in part.tasks]
+                if not reading and not self._changing.locked():
+                    return
+                await asyncio.wait([stop, *reading], timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stop.cancel()
-            input_ends.cancel()
-        for intake in self._intakes.values():
-            intake.stopping.set()
-
-    async def _read(self, source: Source) -> None:
-        intake = self._intakes[source.name]
-        try:
-            await source.run(intake)
-        except OSError as error:
-            raise PartError(f"source {source.name}: {error}") from error
-        intake.connected(False)
-        await intake.queue.put(None)
-
-    async def _judge(self, source: Source) -> None:
-        await self._detection.run(source, self._intakes[source.name])
 
     async def _keep_up(self) -> None:
         """Write checkpoints and read gauges, every second."""
         while True:
+            self.readiness.upkeep.rest()
             await asyncio.sleep(SAVE_SECONDS)
+            self.readiness.upkeep.step()
             try:
                 await self._store.save()
+                await self._detection.sweep()
             except StoreFull:
-                LOGGER.error("no room for checkpoints: the disk of %s is full", self._configuration.state)
+                LOGGER.error("no room for checkpoints: the disk of %s is full", self._now.configuration.state)
             waiting = await self._store.waiting()
-            for name in {**self._deliveries, **waiting}:
+            for name in {**self._sinks, **waiting}:
                 self.metrics.waiting.labels(name).set(waiting.get(name, 0))
             self.metrics.store_bytes.set(await self._store.used_bytes())
+            for name, part in list(self._sinks.items()):
+                self.metrics.accepting.labels(name).set(part.delivery.failing is None)
+                self.metrics.oldest.labels(name).set(oldest_age(await self._store.pending(name, 1)))
+            self.metrics.ready.set(self.readiness.is_ready())
 
     async def _tell_leftovers(self) -> None:
         """Say what waits from an earlier run, also for sinks that the configuration no longer has."""
         for name, count in (await self._store.waiting()).items():
-            if name in self._deliveries:
+            if name in self._sinks:
                 LOGGER.info("sink %s: %s of an earlier run to be sent", name, counted(count, "alert"))
             else:
                 LOGGER.warning(
@@ -209,11 +326,10 @@ class Service:
                 LOGGER.warning("sink %s: %s not sent; kept for the next start", name, counted(count, "alert"))
         except sqlite3.Error as error:
             LOGGER.error("the state cannot be read: %s", error)
-        for sink in self._sinks:
-            try:
-                await sink.close()
-            except Exception as error:  # noqa: BLE001 - what it had accepted is accepted; the others must be closed too
-                LOGGER.warning("sink %s: closing failed: %s", sink.name, error)
+        if self._page is not None:
+            self._page.close()
+        for part in self._sinks.values():
+            await part.close()
         try:
             await self._store.close()
         except (StoreFull, sqlite3.Error) as error:
@@ -223,54 +339,36 @@ class Service:
 
     def _wake(self, sinks: Iterable[str]) -> None:
         for name in sinks:
-            self._deliveries[name].wake()
+            if name in self._sinks:  # else it was taken out a moment ago
+                self._sinks[name].delivery.wake()
 
     def _dead_letters(self, part: str, name: str) -> DeadLetterFile:
-        return DeadLetterFile(self._configuration.state / "dead-letters" / f"{part}-{name}.jsonl")
+        return DeadLetterFile(self._now.configuration.state / "dead-letters" / f"{part}-{name}.jsonl")
 
     def _create_server(self) -> Server | None:
         """Return the server, where a source is reached through it or it is configured."""
-        routes = [route for source in self._sources if isinstance(source, Served) for route in source.routes()]
-        if not routes and self._configuration.server is None:
+        configuration = self._now.configuration
+        if configuration.server is None and not any(isinstance(part.source, Served) for part in self._sources.values()):
             return None
-        return Server(
-            self._configuration.server or ServerSettings(),
-            [*routes, *status_routes(self.metrics)],
-            self._configuration.stop_seconds * _SERVER_SHARE,
+        settings = configuration.server or ServerSettings()
+        return Server(settings, self._routes(), configuration.stop_seconds * _SERVER_SHARE)
+
+    def _create_page(self) -> Page | None:
+        settings = self._now.configuration.server
+        if settings is None or not settings.page:
+            return None
+        health = PartsHealth(
+            self._sources, self._sinks, lambda: self._now.ruleset, self.metrics, self._store
         )
+        return Page(self._store, self._trends, health, settings.token)
+
+    def _routes(self) -> list[BaseRoute]:
+        sources = [part.source for part in self._sources.values()]
+        served = [route for source in sources if isinstance(source, Served) for route in source.routes()]
+        page = [] if self._page is None else self._page.routes()
+        return [*served, *page, *status_routes(self.metrics, self.readiness)]
 
 
-async def _ended(tasks: Sequence[asyncio.Task[None]], deadline: float) -> bool:
-    """Wait for *tasks* and cancel those that take longer than *deadline*, monotonic; return whether there were none."""
-    if not tasks:
-        return True
-    _, late = await asyncio.wait(tasks, timeout=max(0.0, deadline - time.monotonic()))
-    for task in late:
-        LOGGER.error("%s did not end in time and was cut off; see stop_seconds", task.get_name())
-        task.cancel()
-    if late:
-        await asyncio.wait(late)
-    return not late
-
-
-async def run_service(configuration: Configuration, ruleset: Ruleset) -> Ending:
-    """Run a service as a program does: SIGTERM and SIGINT stop it, SIGHUP opens its files anew.
-
-    Raises:
-        StoreError: The state cannot be used.
-    """
-    disable_created_metrics()  # type: ignore[no-untyped-call]
-    service = Service(configuration, ruleset)
-    loop = asyncio.get_running_loop()
-    reopening: set[asyncio.Task[None]] = set()
-
-    def reopen() -> None:
-        LOGGER.info("SIGHUP: files and certificates of sinks are opened anew")
-        task = loop.create_task(service.reopen())
-        reopening.add(task)
-        task.add_done_callback(reopening.discard)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, service.stop)
-    loop.add_signal_handler(signal.SIGHUP, reopen)
-    return await service.run()
+def _unlike(wanted: Iterable[_S], running: Mapping[str, SourcePart | SinkPart]) -> dict[str, _S]:
+    """Return the *wanted* settings, by name, that no *running* part has."""
+    return {one.name: one for one in wanted if one.name not in running or running[one.name].settings != one}
