@@ -16,8 +16,9 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from .engine.plan import PlanError, dump, load
+from .engine.plan import PlanError, dump, load, rule_fields, rule_row
 from .errors import RuleError
+from .rules import CorrelationRule
 from .ruleset import Ruleset
 
 KEPT_FILES = 16
@@ -142,16 +143,21 @@ def _is_private(folder: Path) -> bool:
 
 def _encoded(ruleset: Ruleset) -> bytes:
     rows = [tuple(getattr(error, name) for name in _ERROR_FIELDS) for error in ruleset.errors]
-    errors = marshal.dumps(rows)
-    return hashlib.sha256(errors).digest() + len(errors).to_bytes(8, "big") + errors + dump(ruleset.plan)
+    beside = marshal.dumps((rows, [rule_row(rule) for rule in ruleset.correlations]))
+    return hashlib.sha256(beside).digest() + len(beside).to_bytes(8, "big") + beside + dump(ruleset.plan)
 
 
 def _decoded(data: bytes) -> Ruleset:
     size = int.from_bytes(data[_DIGEST_BYTES : _DIGEST_BYTES + 8], "big")
     start = _DIGEST_BYTES + 8
-    errors = data[start : start + size]
-    if hashlib.sha256(errors).digest() != data[:_DIGEST_BYTES]:
+    beside = data[start : start + size]
+    if hashlib.sha256(beside).digest() != data[:_DIGEST_BYTES]:
         raise ValueError("damaged")
     plan = load(data[start + size :])
-    rows = marshal.loads(errors)  # noqa: S302 - our own, whole, from a private directory
-    return Ruleset(plan.rules, [RuleError(*row) for row in rows], plan=plan)
+    rows, correlations = marshal.loads(beside)  # noqa: S302 - our own, whole, from a private directory
+    return Ruleset(
+        plan.rules,
+        [RuleError(*row) for row in rows],
+        correlations=[CorrelationRule(**rule_fields(*row)) for row in correlations],
+        plan=plan,
+    )

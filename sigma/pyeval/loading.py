@@ -6,6 +6,7 @@ import contextlib
 import copy
 import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +15,7 @@ from .diagnosis import diagnose
 from .documents import DocumentError, parse_documents, regex_policy
 from .errors import RuleError, RuleLoadError
 from .restrictiveness import Restrictiveness
-from .rules import Rule
+from .rules import CorrelationRule, Rule
 from .ruleset import Ruleset
 
 if TYPE_CHECKING:
@@ -90,10 +91,13 @@ def load_rules(  # noqa: PLR0913 - the public interface
     if kept is not None:
         for error in kept.errors:
             loader.report(error)
-        return Ruleset(kept.rules, loader.errors, plan=kept.plan, unsafe_regex=unsafe_regex)
+        return Ruleset(
+            kept.rules, loader.errors, correlations=kept.correlations, plan=kept.plan, unsafe_regex=unsafe_regex
+        )
     not_read = len(loader.errors)
     ruleset = _converted(loader, files)
-    write_ruleset(key, Ruleset(ruleset.rules, ruleset.errors[not_read:], plan=ruleset.plan))
+    errors = ruleset.errors[not_read:]
+    write_ruleset(key, Ruleset(ruleset.rules, errors, correlations=ruleset.correlations, plan=ruleset.plan))
     return ruleset
 
 
@@ -310,21 +314,51 @@ class _Loader:
     def ruleset(self) -> Ruleset:
         """Apply the filters, select, convert every rule; return the result."""
         from sigma.collection import SigmaCollection
+        from sigma.correlations import SigmaCorrelationRule
         from sigma.exceptions import SigmaError
 
         from sigma.backends.pyeval import PyEvalBackend
+        from sigma.backends.pyeval.correlations import arrange, silent_keys
+
+        def refuse(rule: SigmaCorrelationRule, finding: str, remedy: str) -> None:
+            self.report(RuleError(finding, remedy, _text(rule.title), _text(rule.id), _place(rule)))
 
         pipeline = resolve_pipeline(self._pipeline, self._placeholders)
         backend = PyEvalBackend(pipeline, unsafe_regex=self._unsafe_regex)
-        rules: list[Rule] = []
-        for rule in SigmaCollection(self._parsed, resolve_references=False).rules:
-            if not self._admits(rule):
+        arranged = arrange(SigmaCollection(self._parsed, resolve_references=False).rules, refuse)
+        served = self._served(arranged)
+        made: list[tuple[bool, Rule]] = []
+        correlations: list[SigmaCorrelationRule] = []
+        for rule in arranged:
+            admitted = self._admits(rule)
+            if not admitted and id(rule) not in served:
                 continue
             try:
-                rules += backend.convert_to_rules(rule)
+                made += [(admitted, one) for one in backend.convert_to_rules(rule)]
             except SigmaError as error:
                 self.report(_rule_error(rule, error))
-        return Ruleset(rules, self._errors, unsafe_regex=self._unsafe_regex)
+            else:
+                correlations += [rule] if isinstance(rule, SigmaCorrelationRule) else []
+        silent = silent_keys(correlations)
+        rules = [
+            rule if admitted and rule.key not in silent else replace(rule, generate=False) for admitted, rule in made
+        ]
+        return Ruleset(
+            [rule for rule in rules if not isinstance(rule, CorrelationRule)],
+            self._errors,
+            correlations=[rule for rule in rules if isinstance(rule, CorrelationRule)],
+            unsafe_regex=self._unsafe_regex,
+        )
+
+    def _served(self, arranged: Sequence[SigmaRule | SigmaCorrelationRule]) -> set[int]:
+        """Return the rules, by identity, that admitted correlation rules are about: needed, whatever their level."""
+        from sigma.correlations import SigmaCorrelationRule
+
+        served: set[int] = set()
+        for rule in reversed(arranged):  # those that refer to others stand behind them
+            if isinstance(rule, SigmaCorrelationRule) and (self._admits(rule) or id(rule) in served):
+                served.update(id(reference.rule) for reference in rule.referenced_rules)
+        return served
 
     def _admits(self, rule: SigmaRule | SigmaCorrelationRule) -> bool:
         if self._selection is None:
@@ -345,11 +379,15 @@ def _collection(documents: list[dict[str, Any]], path: Path | None) -> SigmaColl
 
 
 def _rule_error(rule: SigmaRule | SigmaCorrelationRule, error: Exception) -> RuleError:
-    place = None if rule.source is None else str(rule.source.path)
+    place = _place(rule)
     finding, remedy = getattr(error, "finding", None), getattr(error, "remedy", "")
     if finding is None:
         finding, remedy = diagnose(_words(error))
     return RuleError(finding, remedy, _text(rule.title), _text(rule.id), place)
+
+
+def _place(rule: SigmaRule | SigmaCorrelationRule) -> str | None:
+    return None if rule.source is None else str(rule.source.path)
 
 
 def _text(value: object) -> str | None:

@@ -83,6 +83,9 @@ class Rule:
         falsepositives: Known harmless causes.
         fields: Fields that the author wants shown with a match.
         source_hash: SHA-256 of the rule as read, hexadecimal.
+        name: The name by which correlation rules may refer to the rule, or ``None``.
+        generate: Whether its matches are matches of their own. Not where the rule serves only correlations (their
+            ``generate: false``, the default; specification 2.1, "Generate").
     """
 
     id: str | None
@@ -101,6 +104,23 @@ class Rule:
     falsepositives: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     source_hash: str = ""
+    name: str | None = None
+    generate: bool = True
+
+    @property
+    def key(self) -> str | None:
+        """What correlations refer to it by: its id, or its name where it has none."""
+        return self.id or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class CorrelationRule(Rule):
+    """A Sigma correlation rule. Its ``expression`` is its one call, see ``sigma.pyeval.correlation.source``."""
+
+    @property
+    def key(self) -> str:
+        """What other correlations refer to it by; without id and name nothing does, and title and hash tell it from others."""
+        return self.id or self.name or f"{self.title} {self.source_hash[:16]}"
 
 
 @dataclass(frozen=True, slots=True)

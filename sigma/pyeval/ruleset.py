@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from .correlation.source import parse_correlation
 from .errors import RuleError
 from .events import holds
 from .expression import Predicate, compile_expression
 from .matchers.regexes import UNDECIDED
 from .routing import recognise
-from .rules import LogSource, Match, Rule
+from .rules import CorrelationRule, LogSource, Match, Rule
 
 if TYPE_CHECKING:
+    from .correlation.correlator import Correlator
     from .engine.lines import LineResult, Problem
     from .engine.matcher import Engine
     from .engine.memos import Statistics
@@ -28,14 +30,16 @@ class Ruleset:
     Args:
         rules: The rules in loading order.
         errors: What could not be loaded, and why.
+        correlations: The correlation rules, in loading order; see ``correlator``.
         router: Tells an event's log source, in place of the built-in recogniser; see ``route``.
         memo_bytes: What ``match`` may remember of earlier events, in bytes; ``None`` for the default of 64 MiB.
         plan: The plan of just these rules, where one was kept; else it is made when first needed.
         unsafe_regex: Whether expressions may search for regular expressions without a bound; only for trusted rules.
 
     Attributes:
-        rules: The rules in loading order.
+        rules: The rules in loading order, correlation rules aside.
         errors: What could not be loaded, and why.
+        correlations: The correlation rules in loading order.
     """
 
     def __init__(  # noqa: PLR0913 - a caller names each
@@ -43,6 +47,7 @@ class Ruleset:
         rules: Iterable[Rule],
         errors: Iterable[RuleError] = (),
         *,
+        correlations: Iterable[CorrelationRule] = (),
         router: Router | None = None,
         memo_bytes: int | None = None,
         plan: Plan | None = None,
@@ -50,6 +55,8 @@ class Ruleset:
     ) -> None:
         self.rules: tuple[Rule, ...] = tuple(rules)
         self.errors: tuple[RuleError, ...] = tuple(errors)
+        self.correlations: tuple[CorrelationRule, ...] = tuple(correlations)
+        self._all_generate = all(rule.generate for rule in self.rules)
         self._router = router
         self._memo_bytes = memo_bytes
         self._unsafe_regex = unsafe_regex
@@ -62,22 +69,28 @@ class Ruleset:
         return len(self.rules)
 
     def __repr__(self) -> str:
-        return f"<Ruleset of {len(self.rules)} rules, {len(self.errors)} errors>"
+        correlations = f", {len(self.correlations)} correlations" if self.correlations else ""
+        return f"<Ruleset of {len(self.rules)} rules{correlations}, {len(self.errors)} errors>"
 
-    def match(self, event: Mapping[str, Any], logsource: LogSource | None = None) -> list[Match]:
+    def match(
+        self, event: Mapping[str, Any], logsource: LogSource | None = None, *, members: bool = False
+    ) -> list[Match]:
         """Return the matches of *event*, in rule order; never raises, whatever the event holds.
 
         With *logsource*, rules whose log source conflicts with it are left out; unknown parts never exclude a rule.
-        The answer is always that of ``scan``, and comes from what was learned of earlier events.
+        With *members*, those of rules that serve only correlations (not ``Rule.generate``) are among them. The
+        answer is always that of ``scan``, and comes from what was learned of earlier events.
         """
         try:
             numbers = self._engine.match(event)
         except Exception:  # noqa: BLE001 - a foreign object may raise anything; the full scan knows what to do
             self._engine.statistics.full_scans += 1
-            return self.scan(event, logsource)
+            return self.scan(event, logsource, members=members)
         if not numbers:
             return []
         rules = self.rules
+        if not (members or self._all_generate):
+            numbers = tuple(number for number in numbers if rules[number].generate)
         if logsource is None:
             return [Match(rules[number], event) for number in numbers]
         return [Match(rules[one], event) for one in numbers if not rules[one].logsource.conflicts(logsource)]
@@ -102,13 +115,48 @@ class Ruleset:
             return self._router(event)
         return recognise(event)
 
-    def scan(self, event: Mapping[str, Any], logsource: LogSource | None = None) -> list[Match]:
+    def scan(
+        self, event: Mapping[str, Any], logsource: LogSource | None = None, *, members: bool = False
+    ) -> list[Match]:
         """Return what ``match`` returns, by evaluating every rule in turn: the slow, obvious path."""
         return [
             Match(rule, event)
             for rule, predicate in zip(self.rules, self._predicates, strict=True)
-            if (logsource is None or not rule.logsource.conflicts(logsource)) and holds(predicate, event)
+            if (rule.generate or members)
+            and (logsource is None or not rule.logsource.conflicts(logsource))
+            and holds(predicate, event)
         ]
+
+    def correlator(self, refire: str = "each", *, state: bytes | None = None, **options: Any) -> Correlator:
+        """Return what holds the correlation rules against a stream of events; see ``Correlator`` for all options.
+
+        Args:
+            refire: ``"each"`` event at which a condition is true raises a match, ``"once"`` a window, or ``"cooldown"``.
+            state: What the ``snapshot`` of an earlier correlator of the same rules returned.
+            options: ``cooldown``, ``lateness``, ``time_fields``, ``zone``, ``clock``, ``limits``.
+
+        Raises:
+            CorrelationError: A correlation rule refers to a rule that is not there, or to itself.
+            StateError: *state* is damaged, or that of other rules.
+        """
+        from .correlation.correlator import Correlator
+
+        return Correlator(
+            [(key, rule, parse_correlation(rule.expression), rule.generate) for key, rule in self._correlation_keys()],
+            (rule.key for rule in self.rules if rule.key is not None),
+            lambda event: self.match(event, members=True),
+            lambda match: match.rule.key,
+            refire=refire,
+            state=state,
+            **options,
+        )
+
+    def _correlation_keys(self) -> Iterator[tuple[str, CorrelationRule]]:
+        """Yield the correlation rules with their keys; rules that are the same but for their place are told apart."""
+        keys: dict[str, int] = {}
+        for rule in self.correlations:
+            keys[rule.key] = keys.get(rule.key, 0) + 1
+            yield (rule.key if keys[rule.key] == 1 else f"{rule.key} #{keys[rule.key]}"), rule
 
     def statistics(self) -> Statistics:
         """Return what matching has cost so far: events, misses, bytes held; see ``Statistics``."""

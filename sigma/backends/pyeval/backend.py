@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from sigma.collection import SigmaCollection
 from sigma.conditions import (
     ConditionAND,
     ConditionFieldEqualsValueExpression,
@@ -17,7 +19,7 @@ from sigma.conditions import (
 from sigma.conversion.base import Backend, TextQueryBackend
 from sigma.conversion.state import ConversionState
 from sigma.correlations import SigmaCorrelationRule
-from sigma.exceptions import SigmaConfigurationError, SigmaError, SigmaPlaceholderError
+from sigma.exceptions import SigmaConfigurationError, SigmaError, SigmaPlaceholderError, SigmaRuleNotFoundError
 from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaRule
 from sigma.types import (
@@ -37,8 +39,9 @@ from sigma.types import (
 from sigma.pyeval.expression import REGEX_REMEDY, ExpressionError, parse_expression
 from sigma.pyeval.layout import emit_expression
 from sigma.pyeval.regex_safety import PatternRefusedError, classify
-from sigma.pyeval.rules import Rule
+from sigma.pyeval.rules import LogSource, Rule
 
+from .correlations import AnyRule, Correlations, arrange, correlation_hash, register_correlations, silent_keys
 from .errors import RuleRefused, Unsupported
 from .formats import ORIGIN, Formats, origin
 from .modifiers import register_modifiers
@@ -64,11 +67,12 @@ _REFERENCE_MATCHERS = {
     (True, True): "contains_field",
 }
 register_modifiers()
+register_correlations()
 
 Callback = Callable[[SigmaRule | SigmaCorrelationRule, str | None, int, Any, Any], Any]
 
 
-class PyEvalBackend(Formats, TextQueryBackend):
+class PyEvalBackend(Correlations, Formats, TextQueryBackend):
     """Converts Sigma rules into Python expressions over ``event``.
 
     Args:
@@ -95,6 +99,7 @@ class PyEvalBackend(Formats, TextQueryBackend):
         super().__init__(processing_pipeline, collect_errors)
         self._scope_option = scope
         self._unsafe_regex_option = unsafe_regex
+        self._refused: set[int] = set()  # the rules, by identity, on which no correlation can be built
 
     # -- rules ---------------------------------------------------------------------------------------------------------
 
@@ -103,6 +108,30 @@ class PyEvalBackend(Formats, TextQueryBackend):
         self.scope = _flag("scope", self._scope_option)
         self.unsafe_regex = _flag("unsafe_regex", self._unsafe_regex_option)
         super().init_processing_pipeline(output_format)
+
+    def convert(
+        self,
+        rule_collection: SigmaCollection,
+        output_format: str | None = None,
+        correlation_method: str | None = None,
+        callback: Callback | None = None,
+    ) -> Any:
+        """Convert a collection: plain rules, then correlation rules, each behind those that it refers to."""
+        self.init_processing_pipeline(output_format)
+        made_in = output_format or self.default_format
+        with contextlib.suppress(SigmaRuleNotFoundError):  # said of the correlation rule below
+            rule_collection.resolve_rule_references()  # applies filters
+        queries: list[Any] = []
+        converted: list[SigmaCorrelationRule] = []
+        for rule in arrange(rule_collection.rules, self.refuse):
+            if isinstance(rule, SigmaRule):
+                queries += self.convert_rule(rule, made_in, callback)
+                continue
+            found = self.convert_correlation_rule(rule, made_in, correlation_method, callback)
+            queries += found
+            converted += [rule] if found else []
+        self.silent = silent_keys(converted)
+        return self.finalize(queries, made_in)
 
     def convert_rule(
         self, rule: SigmaRule, output_format: str | None = None, callback: Callback | None = None
@@ -114,11 +143,20 @@ class PyEvalBackend(Formats, TextQueryBackend):
             rule.custom_attributes[ORIGIN] = known or origin(rule, source_hash)
             return self._convert_prepared(rule, output_format, callback)
         except SigmaError as error:
+            self._refused.add(id(rule))
             refused = _refusal(rule, error)
             if not self.collect_errors:
                 raise refused from error
             self.errors.append((rule, refused))
             return []
+
+    def refuse(self, rule: SigmaRule | SigmaCorrelationRule, finding: str, remedy: str) -> None:
+        """Raise or collect the refusal of *rule*."""
+        self._refused.add(id(rule))
+        refused = RuleRefused(rule, finding, remedy)
+        if not self.collect_errors:
+            raise refused
+        self.errors.append((rule, refused))  # type: ignore[arg-type]  # the type names plain rules only
 
     def convert_to_rules(self, rule: SigmaRule | SigmaCorrelationRule) -> list[Rule]:
         """Return *rule* converted to data for the runtime; raises RuleRefused."""
@@ -144,15 +182,29 @@ class PyEvalBackend(Formats, TextQueryBackend):
         method: str | None = None,
         callback: Callback | None = None,
     ) -> list[Any]:
-        """Refuse a correlation rule."""
-        refused = RuleRefused(rule, "correlation rules are not supported yet", "convert its member rules alone")
-        if not self.collect_errors:
-            raise refused
-        self.errors.append((rule, refused))  # type: ignore[arg-type]  # the type names plain rules only
-        return []
+        """Convert one correlation rule, its references resolved (``arrange``). Refusals are RuleRefused, or collected."""
+        try:
+            if getattr(self, "last_processing_pipeline", None) is None:
+                self.init_processing_pipeline(output_format)
+            for reference in rule.referenced_rules:
+                if id(reference.rule) in self._refused:
+                    finding = f"it refers to rule {reference.rule.title!r:.100}, which was refused itself"
+                    raise Unsupported(finding, "correct that one")
+            rule.custom_attributes.setdefault(ORIGIN, (correlation_hash(rule), LogSource()))
+            return super().convert_correlation_rule(rule, output_format, method, callback)
+        except SigmaError as error:
+            self._refused.add(id(rule))
+            refused = _refusal(rule, error)
+            if not self.collect_errors:
+                raise refused from error
+            self.errors.append((rule, refused))  # type: ignore[arg-type]  # the type names plain rules only
+            return []
 
     def finish_query(self, rule: SigmaRule | SigmaCorrelationRule, query: Any, state: ConversionState) -> str:
-        """Return the verified source text of a converted condition, the rule's scope included."""
+        """Return the verified source text of a converted condition, the rule's scope included; of a correlation its call."""
+        if isinstance(rule, SigmaCorrelationRule):
+            call: str = query
+            return call
         text: str = query.emit()
         scope = self.rule_scope(state)
         if scope is not None:
@@ -387,7 +439,7 @@ def _message(error: BaseException) -> str:
     return re.sub(r"\s+", " ", str(error.args[0] if error.args else type(error).__name__)).strip()
 
 
-def _refusal(rule: SigmaRule, error: SigmaError) -> RuleRefused:
+def _refusal(rule: AnyRule, error: SigmaError) -> RuleRefused:
     if isinstance(error, RuleRefused):
         return error
     if isinstance(error, Unsupported):

@@ -7,7 +7,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any, Final
 
 from .calls import Correlation, CorrelationError
-from .graph import in_order
+from .graph import check_fields, in_order
 from .groups import SECOND, Counts, Groups, Limits
 from .observing import Observation, Observer, Place
 from .results import Contribution, CorrelationMatch
@@ -50,7 +50,11 @@ class Engine:
     ) -> None:
         self.limits = limits or Limits()
         self.counts = Counts()
-        self.keys = in_order(correlations, frozenset(rules))
+        self.keys = in_order({key: one.rules for key, one in correlations.items()}, frozenset(rules))
+        for key, outer in correlations.items():
+            for rule in outer.rules:
+                if rule in correlations:
+                    check_fields(key, outer, rule, correlations[rule])
         self.correlations = [correlations[key] for key in self.keys]
         self.groups = [self._groups(key, subjects[key], correlations[key], refire, cooldown) for key in self.keys]
         self.observer = Observer(self.correlations, self.keys, self.counts)

@@ -198,7 +198,7 @@ class Groups:
         self.open[key] = group
         self._counts.groups += 1
         self._count_held(len(group.window.entries))
-        self._counts.text += sum(len(one.text) for one in group.sample if one.text is not None)
+        self._counts.text += sum(map(_length, group.sample))
 
     def _expire(self, time: int) -> None:
         """Forget groups and pauses that no event from *time* on can ask about."""
@@ -222,12 +222,10 @@ class Groups:
             self._forget(group.sample.popleft())
 
     def _keep(self, group: Group, contribution: Contribution) -> None:
-        if contribution.text is not None:
-            if self._counts.text + len(contribution.text) > self._limits.text:
-                contribution = contribution._replace(text=None)
-                self._counts.lost("not_kept", 1, "events are not kept for the matches that will name them")
-            else:
-                self._counts.text += len(contribution.text)
+        if self._counts.text + _length(contribution) > self._limits.text:
+            contribution = contribution._replace(text=None)
+            self._counts.lost("not_kept", 1, "events are not kept for the matches that will name them")
+        self._counts.text += _length(contribution)
         group.sample.append(contribution)
         if len(group.sample) > self._sample:
             place = self._dispensable(group.sample) if self.correlation.is_temporal else 0
@@ -246,7 +244,7 @@ class Groups:
         return found
 
     def _forget(self, contribution: Contribution) -> None:
-        self._counts.text -= 0 if contribution.text is None else len(contribution.text)
+        self._counts.text -= _length(contribution)
 
     def _drop(self, group: Group) -> None:
         group.window.drop()
@@ -290,10 +288,14 @@ def _most_events(correlation: Correlation, limits: Limits) -> int:
     """Return how many events a window may hold, so that a count can pass its threshold."""
     if correlation.is_extended or correlation.kind not in ("event_count", "value_count"):
         return limits.events
-    needed = math.ceil(correlation.condition[1]) + 1
+    needed: int = math.ceil(correlation.condition[1]) + 1
     if needed > limits.total:
         raise CorrelationError(
             f"the threshold {correlation.condition[1]!r:.40} needs more events than are held in all ({limits.total})",
             "lower it, or raise limits.total",
         )
     return max(limits.events, needed)
+
+
+def _length(contribution: Contribution) -> int:
+    return 0 if contribution.text is None else len(contribution.text)
