@@ -318,7 +318,7 @@ class _Loader:
         from sigma.exceptions import SigmaError
 
         from sigma.backends.pyeval import PyEvalBackend
-        from sigma.backends.pyeval.correlations import arrange, silent_keys
+        from sigma.backends.pyeval.references import arrange, silent_keys
 
         def refuse(rule: SigmaCorrelationRule, finding: str, remedy: str) -> None:
             self.report(RuleError(finding, remedy, _text(rule.title), _text(rule.id), _place(rule)))

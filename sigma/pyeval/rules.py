@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,6 +122,16 @@ class CorrelationRule(Rule):
     def key(self) -> str:
         """What other correlations refer to it by; without id and name nothing does, and title and hash tell it from others."""
         return self.id or self.name or f"{self.title} {self.source_hash[:16]}"
+
+
+def correlation_keys(rules: Iterable[CorrelationRule]) -> list[str]:
+    """Return a key for each correlation rule; those of one key are numbered from the second on."""
+    seen: Counter[str] = Counter()
+    keys: list[str] = []
+    for rule in rules:
+        seen[rule.key] += 1
+        keys.append(rule.key if seen[rule.key] == 1 else f"{rule.key} #{seen[rule.key]}")
+    return keys
 
 
 @dataclass(frozen=True, slots=True)

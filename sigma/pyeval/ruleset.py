@@ -12,7 +12,7 @@ from .events import holds
 from .expression import Predicate, compile_expression
 from .matchers.regexes import UNDECIDED
 from .routing import recognise
-from .rules import CorrelationRule, LogSource, Match, Rule
+from .rules import CorrelationRule, LogSource, Match, Rule, correlation_keys
 
 if TYPE_CHECKING:
     from .correlation.correlator import Correlator
@@ -142,7 +142,10 @@ class Ruleset:
         from .correlation.correlator import Correlator
 
         return Correlator(
-            [(key, rule, parse_correlation(rule.expression), rule.generate) for key, rule in self._correlation_keys()],
+            [
+                (key, rule, parse_correlation(rule.expression), rule.generate)
+                for key, rule in zip(correlation_keys(self.correlations), self.correlations, strict=True)
+            ],
             (rule.key for rule in self.rules if rule.key is not None),
             lambda event: self.match(event, members=True),
             lambda match: match.rule.key,
@@ -150,13 +153,6 @@ class Ruleset:
             state=state,
             **options,
         )
-
-    def _correlation_keys(self) -> Iterator[tuple[str, CorrelationRule]]:
-        """Yield the correlation rules with their keys; rules that are the same but for their place are told apart."""
-        keys: dict[str, int] = {}
-        for rule in self.correlations:
-            keys[rule.key] = keys.get(rule.key, 0) + 1
-            yield (rule.key if keys[rule.key] == 1 else f"{rule.key} #{keys[rule.key]}"), rule
 
     def statistics(self) -> Statistics:
         """Return what matching has cost so far: events, misses, bytes held; see ``Statistics``."""

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import ast
-import contextlib
-import re
-from collections.abc import Callable
 from typing import Any, ClassVar
 
-from sigma.collection import SigmaCollection
 from sigma.conditions import (
     ConditionAND,
     ConditionFieldEqualsValueExpression,
@@ -19,7 +15,7 @@ from sigma.conditions import (
 from sigma.conversion.base import Backend, TextQueryBackend
 from sigma.conversion.state import ConversionState
 from sigma.correlations import SigmaCorrelationRule
-from sigma.exceptions import SigmaConfigurationError, SigmaError, SigmaPlaceholderError, SigmaRuleNotFoundError
+from sigma.exceptions import SigmaConfigurationError, SigmaError, SigmaPlaceholderError
 from sigma.processing.pipeline import ProcessingPipeline
 from sigma.rule import SigmaRule
 from sigma.types import (
@@ -39,10 +35,11 @@ from sigma.types import (
 from sigma.pyeval.expression import REGEX_REMEDY, ExpressionError, parse_expression
 from sigma.pyeval.layout import emit_expression
 from sigma.pyeval.regex_safety import PatternRefusedError, classify
-from sigma.pyeval.rules import LogSource, Rule
+from sigma.pyeval.rules import Rule
 
-from .correlations import AnyRule, Correlations, arrange, correlation_hash, register_correlations, silent_keys
-from .errors import RuleRefused, Unsupported
+from .correlation_rules import register_correlations
+from .correlations import Callback, Correlations
+from .errors import Unsupported, message_of, refusal
 from .formats import ORIGIN, Formats, origin
 from .modifiers import register_modifiers
 from .nodes import Call, Join, Node, Not, all_of, any_of, negation
@@ -68,8 +65,6 @@ _REFERENCE_MATCHERS = {
 }
 register_modifiers()
 register_correlations()
-
-Callback = Callable[[SigmaRule | SigmaCorrelationRule, str | None, int, Any, Any], Any]
 
 
 class PyEvalBackend(Correlations, Formats, TextQueryBackend):
@@ -99,7 +94,6 @@ class PyEvalBackend(Correlations, Formats, TextQueryBackend):
         super().__init__(processing_pipeline, collect_errors)
         self._scope_option = scope
         self._unsafe_regex_option = unsafe_regex
-        self._refused: set[int] = set()  # the rules, by identity, on which no correlation can be built
 
     # -- rules ---------------------------------------------------------------------------------------------------------
 
@@ -108,30 +102,6 @@ class PyEvalBackend(Correlations, Formats, TextQueryBackend):
         self.scope = _flag("scope", self._scope_option)
         self.unsafe_regex = _flag("unsafe_regex", self._unsafe_regex_option)
         super().init_processing_pipeline(output_format)
-
-    def convert(
-        self,
-        rule_collection: SigmaCollection,
-        output_format: str | None = None,
-        correlation_method: str | None = None,
-        callback: Callback | None = None,
-    ) -> Any:
-        """Convert a collection: plain rules, then correlation rules, each behind those that it refers to."""
-        self.init_processing_pipeline(output_format)
-        made_in = output_format or self.default_format
-        with contextlib.suppress(SigmaRuleNotFoundError):  # said of the correlation rule below
-            rule_collection.resolve_rule_references()  # applies filters
-        queries: list[Any] = []
-        converted: list[SigmaCorrelationRule] = []
-        for rule in arrange(rule_collection.rules, self.refuse):
-            if isinstance(rule, SigmaRule):
-                queries += self.convert_rule(rule, made_in, callback)
-                continue
-            found = self.convert_correlation_rule(rule, made_in, correlation_method, callback)
-            queries += found
-            converted += [rule] if found else []
-        self.silent = silent_keys(converted)
-        return self.finalize(queries, made_in)
 
     def convert_rule(
         self, rule: SigmaRule, output_format: str | None = None, callback: Callback | None = None
@@ -144,19 +114,11 @@ class PyEvalBackend(Correlations, Formats, TextQueryBackend):
             return self._convert_prepared(rule, output_format, callback)
         except SigmaError as error:
             self._refused.add(id(rule))
-            refused = _refusal(rule, error)
+            refused = refusal(rule, error)
             if not self.collect_errors:
                 raise refused from error
             self.errors.append((rule, refused))
             return []
-
-    def refuse(self, rule: SigmaRule | SigmaCorrelationRule, finding: str, remedy: str) -> None:
-        """Raise or collect the refusal of *rule*."""
-        self._refused.add(id(rule))
-        refused = RuleRefused(rule, finding, remedy)
-        if not self.collect_errors:
-            raise refused
-        self.errors.append((rule, refused))  # type: ignore[arg-type]  # the type names plain rules only
 
     def convert_to_rules(self, rule: SigmaRule | SigmaCorrelationRule) -> list[Rule]:
         """Return *rule* converted to data for the runtime; raises RuleRefused."""
@@ -174,31 +136,6 @@ class PyEvalBackend(Correlations, Formats, TextQueryBackend):
             raise Unsupported(f"a combination of modifiers or values that has no meaning ({error})", "") from error
         finally:
             self.collect_errors = collect_errors
-
-    def convert_correlation_rule(
-        self,
-        rule: SigmaCorrelationRule,
-        output_format: str | None = None,
-        method: str | None = None,
-        callback: Callback | None = None,
-    ) -> list[Any]:
-        """Convert one correlation rule, its references resolved (``arrange``). Refusals are RuleRefused, or collected."""
-        try:
-            if getattr(self, "last_processing_pipeline", None) is None:
-                self.init_processing_pipeline(output_format)
-            for reference in rule.referenced_rules:
-                if id(reference.rule) in self._refused:
-                    finding = f"it refers to rule {reference.rule.title!r:.100}, which was refused itself"
-                    raise Unsupported(finding, "correct that one")
-            rule.custom_attributes.setdefault(ORIGIN, (correlation_hash(rule), LogSource()))
-            return super().convert_correlation_rule(rule, output_format, method, callback)
-        except SigmaError as error:
-            self._refused.add(id(rule))
-            refused = _refusal(rule, error)
-            if not self.collect_errors:
-                raise refused from error
-            self.errors.append((rule, refused))  # type: ignore[arg-type]  # the type names plain rules only
-            return []
 
     def finish_query(self, rule: SigmaRule | SigmaCorrelationRule, query: Any, state: ConversionState) -> str:
         """Return the verified source text of a converted condition, the rule's scope included; of a correlation its call."""
@@ -264,9 +201,9 @@ class PyEvalBackend(Correlations, Formats, TextQueryBackend):
         except Unsupported:
             raise
         except SigmaPlaceholderError as error:
-            raise Unsupported(_message(error), _PLACEHOLDER_REMEDY, cond.field) from error
+            raise Unsupported(message_of(error), _PLACEHOLDER_REMEDY, cond.field) from error
         except (SigmaError, NotImplementedError, TypeError) as error:
-            raise Unsupported(_message(error), "", cond.field) from error
+            raise Unsupported(message_of(error), "", cond.field) from error
 
     def convert_condition_field_eq_expansion(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
@@ -432,16 +369,3 @@ def _flag(name: str, value: bool | int | str) -> bool:
         return truths[str(value).lower()]
     except KeyError:
         raise SigmaConfigurationError(f"backend option {name} is true or false, not {value!r}") from None
-
-
-def _message(error: BaseException) -> str:
-    """Return an error's own words, without the location that SigmaError appends."""
-    return re.sub(r"\s+", " ", str(error.args[0] if error.args else type(error).__name__)).strip()
-
-
-def _refusal(rule: AnyRule, error: SigmaError) -> RuleRefused:
-    if isinstance(error, RuleRefused):
-        return error
-    if isinstance(error, Unsupported):
-        return RuleRefused(rule, error.finding, error.remedy)
-    return RuleRefused(rule, _message(error), "")

@@ -53,8 +53,8 @@ class Formats:
     def finalize_output_json(self, queries: list[Any]) -> list[Any]:
         """A list of records; those of rules that serve only correlations say so by ``generate``."""
         return [
-            record | {"generate": False} if (record.get("id") or record.get("name")) in self.silent else record
-            for record in queries
+            record | {"generate": False} if isinstance(record, dict) and _key(record) in self.silent else record
+            for record in queries  # postprocessing may have made text of them
         ]
 
     def finalize_query_function(
@@ -118,3 +118,7 @@ def origin(rule: SigmaRule, source_hash: str) -> tuple[str, LogSource]:
     """Return what *rule* is before any pipeline: its hash and its declared log source."""
     source = rule.logsource
     return source_hash, LogSource(source.category, source.product, source.service)
+
+
+def _key(record: dict[str, Any]) -> object:
+    return record.get("id") or record.get("name")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
@@ -38,6 +37,11 @@ def microseconds(timestamp: Timestamp) -> int:
     return found
 
 
+def present() -> float:
+    """Return the time now, in seconds since the epoch."""
+    return datetime.now(UTC).timestamp()
+
+
 class EventClock:
     """Tells the time of events.
 
@@ -55,7 +59,7 @@ class EventClock:
         self,
         fields: Iterable[str] = TIME_FIELDS,
         zone: tzinfo = UTC,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = present,
     ) -> None:
         self._fields = tuple(fields)
         self._zone = zone
@@ -68,18 +72,18 @@ class EventClock:
         if timestamp is not None:
             return microseconds(timestamp), False
         now = self._clock()
-        present = round(now * 1_000_000)
+        arrival = round(now * 1_000_000)
         try:
             own = event_time(event, self._fields, zone=self._zone, now=datetime.fromtimestamp(now, UTC))
         except Exception:  # noqa: BLE001 - a foreign object may raise anything when it is looked into
             own = None
         if own is not None:
             found = (own - EPOCH) // MICROSECOND
-            if EARLIEST <= found <= min(present + _DAY, LATEST):
+            if EARLIEST <= found <= min(arrival + _DAY, LATEST):
                 self.tell(found)
                 return found, False
         if self._told is None:
-            return present, True
+            return arrival, True
         return self._told + max(0, int(now - self._told_at)) * 1_000_000, True
 
     def tell(self, time: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from datetime import UTC, tzinfo
@@ -10,7 +9,7 @@ from typing import Any
 
 from ..event_time import TIME_FIELDS
 from .calls import Correlation
-from .clock import EventClock, Timestamp, microseconds
+from .clock import EventClock, Timestamp, microseconds, present
 from .engine import FOREVER, Engine
 from .groups import Counts, Limits
 from .observing import Observation
@@ -58,7 +57,7 @@ class Correlator:
         lateness: float = 0,
         time_fields: Iterable[str] = TIME_FIELDS,
         zone: tzinfo = UTC,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = present,
         limits: Limits | None = None,
         state: bytes | None = None,
     ) -> None:
