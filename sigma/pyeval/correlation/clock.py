@@ -90,3 +90,7 @@ class EventClock:
         """Note the time that an event told of itself."""
         if self._told is None or time >= self._told:
             self._told, self._told_at = time, self._clock()
+
+    def forget(self) -> None:
+        """Forget the times told: what comes is another log."""
+        self._told = None

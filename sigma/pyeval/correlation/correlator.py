@@ -137,6 +137,10 @@ class Correlator:
         """Take the stream as ended: return the matches of events that waited and of windows still open. Later events are late."""
         return self._reported(self._engine.finish())
 
+    def begin_log(self) -> None:
+        """Note that events of another log follow: those without a time take it from others of their own log."""
+        self._clock.forget()
+
     def snapshot(self) -> bytes:
         """Return the state, for another correlator of the same rules. Costs time in proportion to what is held."""
         return dump_state(self._engine)
