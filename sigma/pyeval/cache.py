@@ -16,8 +16,9 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from .engine.plan import PlanError, dump, load
+from .engine.plan import PlanError, dump, load, rule_fields, rule_row
 from .errors import RuleError
+from .rules import CorrelationRule
 from .ruleset import Ruleset
 
 KEPT_FILES = 16
@@ -142,7 +143,8 @@ def _is_private(folder: Path) -> bool:
 
 def _encoded(ruleset: Ruleset) -> bytes:
     rows = [tuple(getattr(error, name) for name in _ERROR_FIELDS) for error in ruleset.errors]
-    told = marshal.dumps((rows, ruleset.left_out, [tuple(note) for note in ruleset.notes]))
+    correlations = [rule_row(rule) for rule in ruleset.correlations]
+    told = marshal.dumps((rows, correlations, ruleset.left_out, [tuple(note) for note in ruleset.notes]))
     return hashlib.sha256(told).digest() + len(told).to_bytes(8, "big") + told + dump(ruleset.plan)
 
 
@@ -153,5 +155,12 @@ def _decoded(data: bytes) -> Ruleset:
     if hashlib.sha256(told).digest() != data[:_DIGEST_BYTES]:
         raise ValueError("damaged")
     plan = load(data[start + size :])
-    rows, left_out, notes = marshal.loads(told)  # noqa: S302 - our own, whole, from a private directory
-    return Ruleset(plan.rules, [RuleError(*row) for row in rows], plan=plan, left_out=left_out, notes=notes)
+    rows, correlations, left_out, notes = marshal.loads(told)  # noqa: S302 - our own, whole, from a private directory
+    return Ruleset(
+        plan.rules,
+        [RuleError(*row) for row in rows],
+        correlations=[CorrelationRule(**rule_fields(*row)) for row in correlations],
+        plan=plan,
+        left_out=left_out,
+        notes=notes,
+    )

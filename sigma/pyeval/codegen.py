@@ -9,19 +9,21 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
 
+from .correlation.source import layout_correlation, parse_correlation
 from .expression import call_arguments, parse_expression
 from .layout import layout
 from .literals import literal
 from .matchers import SEMANTICS_VERSION
-from .rules import Rule
+from .rules import CorrelationRule, Rule, correlation_keys
 from .version import __version__
 
 _MATCHERS_PACKAGE = "sigma.pyeval.matchers"
+_CALLS_PACKAGE = "sigma.pyeval.correlation.calls"
 EMBEDDED = (
     "matchers/values.py",
     "matchers/text.py",
@@ -36,6 +38,24 @@ EMBEDDED = (
 )
 """The files of this package, in order, whose text a standalone module carries."""
 
+EMBEDDED_CORRELATION = (
+    "event_time.py",
+    "correlation/calls.py",
+    "correlation/keys.py",
+    "correlation/windows.py",
+    "correlation/sequences.py",
+    "correlation/results.py",
+    "correlation/groups.py",
+    "correlation/graph.py",
+    "correlation/observing.py",
+    "correlation/engine.py",
+    "correlation/state.py",
+    "correlation/clock.py",
+    "correlation/correlator.py",
+    "correlation/program.py",
+)
+"""What it carries beside where it holds correlation rules."""
+
 _STANDALONE_END = '''\
 RULES = tuple(record for record, _ in _RULES)
 
@@ -47,6 +67,34 @@ def match(event):
 
 if __name__ == "__main__":
     raise SystemExit(run(match, sys.argv[1:]))
+'''
+
+_STANDALONE_CORRELATING_END = '''\
+RULES = tuple(record for record, _ in _RULES) + tuple(record for _, record, _ in _CORRELATIONS)
+
+
+def match(event):
+    """Return the table rows of the rules that match *event*, in rule order, but those that serve only correlations."""
+    return [record for record in _match_all(event) if record.get("generate", True)]
+
+
+def _match_all(event):
+    return [record for record, predicate in _RULES if holds(predicate, event)]
+
+
+def _key_of(record):
+    return record.get("id") or record.get("name")
+
+
+def correlator(**options):
+    """Return what holds the correlation rules against a stream of events; see Correlator for its methods and options."""
+    rows = [(key, record, correlation, record.get("generate", True)) for key, record, correlation in _CORRELATIONS]
+    keys = [key for record, _ in _RULES if (key := _key_of(record)) is not None]
+    return Correlator(rows, keys, _match_all, _key_of, **options)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_correlating(_match_all, correlator, sys.argv[1:]))
 '''
 
 _LINKED_END = '''\
@@ -62,6 +110,17 @@ def match(event):
 if __name__ == "__main__":
     raise SystemExit(_LINKED.main())
 '''
+
+_LINKED_CORRELATING_END = _LINKED_END.replace("_RULES)", "_RULES, _CORRELATIONS)").replace(
+    "if __name__",
+    '''\
+def correlator(**options):
+    """Return what holds the correlation rules against a stream of events; see Ruleset.correlator."""
+    return _LINKED.correlator(**options)
+
+
+if __name__''',
+)
 
 
 def rule_record(rule: Rule) -> dict[str, Any]:
@@ -80,6 +139,8 @@ def rule_record(rule: Rule) -> dict[str, Any]:
         "falsepositives": list(rule.falsepositives),
         "fields": list(rule.fields),
         "source_hash": rule.source_hash,
+        "name": rule.name,
+        "generate": None if rule.generate else False,
     }
     return {key: value for key, value in record.items() if value is not None and value != []}
 
@@ -99,28 +160,36 @@ def rules_hash(rules: Iterable[Rule]) -> str:
 
 
 def emit_function(rule: Rule, name: str) -> str:
-    """Return one documented function of an event that tells whether *rule* matches."""
-    body = layout(rule.expression, " " * 8)
+    """Return one documented function of an event that tells whether *rule* matches; of a correlation rule, one of its call."""
+    if isinstance(rule, CorrelationRule):
+        parameter, body = "", layout_correlation(parse_correlation(rule.expression), " " * 8)
+    else:
+        parameter, body = "event", layout(rule.expression, " " * 8)
     return (
-        f"def {name}(event):\n"
+        f"def {name}({parameter}):\n"
         f"{_docstring(rule)}"
         f"    return (\n        {body}\n    )\n"
     )  # fmt: skip
 
 
 def emit_functions(rules: Sequence[Rule]) -> str:
-    """Return importable text with one function a rule, under the matchers' import line."""
-    names = sorted({name for rule in rules for name in _matchers_called(rule)})
-    imports = f"from {_MATCHERS_PACKAGE} import {', '.join(names)}\n" if names else ""
-    functions = (emit_function(rule, f"rule_{number:04d}") for number, rule in enumerate(rules, 1))
+    """Return importable text with one function a rule, under the import lines of what they call."""
+    plain, correlations = _parted(rules)
+    matchers = sorted({name for rule in plain for name in _matchers_called(rule)})
+    calls = sorted({parse_correlation(rule.expression).kind for rule in correlations})
+    lines = [(_CALLS_PACKAGE, calls), (_MATCHERS_PACKAGE, matchers)]
+    imports = "".join(f"from {package} import {', '.join(names)}\n" for package, names in lines if names)
+    functions = [emit_function(rule, f"rule_{number:04d}") for number, rule in enumerate(plain, 1)]
+    functions += [emit_function(rule, f"correlation_{number:04d}") for number, rule in enumerate(correlations, 1)]
     return "\n\n".join([imports, *functions])
 
 
 def emit_standalone(rules: Sequence[Rule]) -> str:
     """Return a module that needs nothing but the standard library: matchers, rules, ``match(event)`` and a program."""
-    imports, runtime = _runtime()
-    functions = [emit_function(rule, f"_rule_{number:04d}") for number, rule in enumerate(rules, 1)]
-    table = [f"    ({_table_row(rule)}, _rule_{number:04d}),\n" for number, rule in enumerate(rules, 1)]
+    plain, correlations = _parted(rules)
+    imports, runtime = _runtime(bool(correlations))
+    functions = [emit_function(rule, f"_rule_{number:04d}") for number, rule in enumerate(plain, 1)]
+    table = [f"    ({_table_row(rule)}, _rule_{number:04d}),\n" for number, rule in enumerate(plain, 1)]
     return "\n\n".join(
         [
             _docstring_of_module("A standalone set of Sigma rules: standard library only.", rules),
@@ -129,23 +198,48 @@ def emit_standalone(rules: Sequence[Rule]) -> str:
             *runtime,
             *functions,
             "_RULES = (\n" + "".join(table) + ")\n",
-            _STANDALONE_END,
+            *_correlation_table(
+                correlations, lambda rule: layout_correlation(parse_correlation(rule.expression), " " * 4)
+            ),
+            _STANDALONE_CORRELATING_END if correlations else _STANDALONE_END,
         ]
     )
 
 
 def emit_linked(rules: Sequence[Rule]) -> str:
     """Return a module with the same ``match(event)`` and program that runs on the installed ``sigma.pyeval``."""
-    table = [f"    ({_table_row(rule)}, {literal(rule.expression)}, {literal(rule.scope)}),\n" for rule in rules]
+    plain, correlations = _parted(rules)
+    table = [f"    ({_table_row(rule)}, {literal(rule.expression)}, {literal(rule.scope)}),\n" for rule in plain]
     return "\n\n".join(
         [
             _docstring_of_module("A set of Sigma rules that runs on the installed sigma.pyeval.", rules),
             "from sigma.pyeval.linked import LinkedRules\n",
             _constants(rules),
             "_RULES = (\n" + "".join(table) + ")\n",
-            _LINKED_END,
+            *_correlation_table(correlations, lambda rule: literal(rule.expression)),
+            _LINKED_CORRELATING_END if correlations else _LINKED_END,
         ]
     )
+
+
+def _parted(rules: Iterable[Rule]) -> tuple[list[Rule], list[CorrelationRule]]:
+    plain: list[Rule] = []
+    correlations: list[CorrelationRule] = []
+    for rule in rules:
+        if isinstance(rule, CorrelationRule):
+            correlations.append(rule)
+        else:
+            plain.append(rule)
+    return plain, correlations
+
+
+def _correlation_table(rules: Sequence[CorrelationRule], written: Callable[[CorrelationRule], str]) -> list[str]:
+    """Return the table of correlation rules as a part of a module, none where there are none."""
+    rows = [
+        f"    ({literal(key)}, {_table_row(rule)}, {written(rule)}),\n"
+        for key, rule in zip(correlation_keys(rules), rules, strict=True)
+    ]
+    return ["_CORRELATIONS = (\n" + "".join(rows) + ")\n"] if rows else []
 
 
 def _table_row(rule: Rule) -> str:
@@ -192,9 +286,9 @@ def _matchers_called(rule: Rule) -> set[str]:
 
 
 @cache
-def _runtime() -> tuple[list[str], list[str]]:
+def _runtime(correlating: bool) -> tuple[list[str], list[str]]:
     """Return the import lines and the texts of the embedded files, which never change while the program runs."""
-    return _merged(map(_read, EMBEDDED))
+    return _merged(map(_read, (*EMBEDDED, *EMBEDDED_CORRELATION) if correlating else EMBEDDED))
 
 
 def _read(name: str) -> str:

@@ -31,7 +31,7 @@ TIME_FIELDS: Final = (
 # systemd.journal-fields(7): these count microseconds, however few they are.
 _MICROSECONDS = frozenset({"_SOURCE_REALTIME_TIMESTAMP", "__REALTIME_TIMESTAMP"})
 # Epoch values at or above each bound are read in the smaller unit; as seconds they would lie beyond the year 5138.
-_EPOCH_UNITS = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3), (0, 1))
+_UNITS_OF_EPOCH = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3), (0, 1))
 _LONGEST = 64
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
@@ -81,7 +81,7 @@ def event_time(
 def _read(event: Mapping[str, Any], field: str, value: object, zone: tzinfo, now: datetime | None) -> datetime | None:
     if field in _MICROSECONDS:
         number = number_of(value)
-        return None if number is None else _from_epoch(number, 10**6)
+        return None if number is None else _since_epoch(number, 10**6)
     if field == "date" and isinstance(value, str) and isinstance(time := event.get("time"), str):
         value = f"{value} {time}"
     return parse_time(value, zone=zone, now=now)
@@ -99,7 +99,7 @@ def parse_time(value: object, *, zone: tzinfo = UTC, now: datetime | None = None
     if number is not None:
         if isinstance(value, str) and len(value) < 9:  # 2026 and 20261121 are dates, 12 is nothing
             return None
-        return _from_epoch(number, next((unit for bound, unit in _EPOCH_UNITS if abs(number) >= bound), 1))
+        return _since_epoch(number, next((unit for bound, unit in _UNITS_OF_EPOCH if abs(number) >= bound), 1))
     if not isinstance(value, str) or len(value) > _LONGEST:
         return None
     text = value.strip()
@@ -123,7 +123,7 @@ def _aware(moment: datetime, zone: tzinfo) -> datetime:
     return moment if moment.utcoffset() is not None else moment.replace(tzinfo=zone)
 
 
-def _from_epoch(number: int | float, unit: int) -> datetime | None:
+def _since_epoch(number: int | float, unit: int) -> datetime | None:
     try:
         seconds, fraction = divmod(number, unit)
         return datetime.fromtimestamp(int(seconds), UTC) + timedelta(seconds=fraction / unit)

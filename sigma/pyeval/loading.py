@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from .cache import cache_key, read_ruleset, write_ruleset
+from .conversion import Conversion, text_of, words_of
 from .diagnosis import diagnose
 from .documents import DocumentError, parse_documents, regex_policy
 from .errors import RuleError, RuleLoadError
-from .narrowing import FieldsAsked, apply_filters
 from .pipelines import Placeholders, inputs_of, mappings_of, resolve_pipeline, specs_of
 from .restrictiveness import Restrictiveness
-from .rules import Rule
 from .ruleset import Ruleset
 from .selection import Choice, Selection, Traits
 
@@ -98,6 +96,7 @@ def load_rules(  # noqa: PLR0913 - the public interface
         return Ruleset(
             kept.rules,
             loader.errors,
+            correlations=kept.correlations,
             plan=kept.plan,
             unsafe_regex=unsafe_regex,
             left_out=kept.left_out,
@@ -110,6 +109,7 @@ def load_rules(  # noqa: PLR0913 - the public interface
         Ruleset(
             ruleset.rules,
             ruleset.errors[not_read:],
+            correlations=ruleset.correlations,
             plan=ruleset.plan,
             left_out=ruleset.left_out,
             notes=ruleset.notes,
@@ -277,61 +277,54 @@ class _Loader:
         try:
             collection = _collection(documents, None if file is None else file.path)
         except SigmaError as error:
-            self.report(RuleError(*diagnose(_words(error), document), title=_text(title), path=place))
+            self.report(RuleError(*diagnose(words_of(error), document), title=text_of(title), path=place))
             return
         except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
             reason = f"not a Sigma rule: {type(error).__name__}: {error}"
-            self.report(RuleError(reason, "compare it with the Sigma specification", title=_text(title), path=place))
+            self.report(RuleError(reason, "compare it with the Sigma specification", title=text_of(title), path=place))
             return
         found: list[Parsed | SigmaFilter] = [*collection.rules, *collection.filters]
         of_rules = {id(problem) for rule in found for problem in rule.errors}
         for problem in collection.errors:
             if id(problem) not in of_rules:
-                self.report(RuleError(*diagnose(_words(problem)), path=place))
+                self.report(RuleError(*diagnose(words_of(problem)), path=place))
         for rule in found:
             for problem in rule.errors:
-                self.report(RuleError(*diagnose(_words(problem), document), _text(rule.title), _text(rule.id), place))
+                self.report(
+                    RuleError(*diagnose(words_of(problem), document), text_of(rule.title), text_of(rule.id), place)
+                )
         self._parsed += [(rule, _traits(rule, file)) for rule in collection.rules if not rule.errors]
         self._filters += [one for one in collection.filters if not one.errors]
 
     def ruleset(self, steps_done: int = 0) -> Ruleset:
         """Select, apply the filters, convert every rule; return the result."""
-        from sigma.exceptions import SigmaError
-
         from sigma.backends.pyeval import PyEvalBackend
 
         pipeline = resolve_pipeline(self._pipeline, self._placeholders)
-        backend = PyEvalBackend(pipeline, unsafe_regex=self._unsafe_regex)
-        chosen = [(rule, self.choice.level(traits)) for rule, traits in self._parsed if self.choice.admits(traits)]
-        filtered, notes = apply_filters([rule for rule, _ in chosen], self._filters)
-        asked = FieldsAsked(mappings_of(specs_of(self._pipeline)), filtered)
-        rules: list[Rule] = []
-        for number, (rule, (written, level)) in enumerate(zip(filtered, chosen, strict=True)):
-            try:
-                rules += [_leveled(one, written, level) for one in backend.convert_to_rules(rule)]
-            except SigmaError as error:
-                self.report(_rule_error(rule, error))
-            self.advance(steps_done + number + 1, steps_done + len(filtered))
+        conversion = Conversion(
+            PyEvalBackend(pipeline, unsafe_regex=self._unsafe_regex),
+            self.choice,
+            mappings_of(specs_of(self._pipeline)),
+            self.report,
+            lambda done, steps: self.advance(steps_done + done, steps_done + steps),
+        )
+        converted = conversion.convert(self._parsed, self._filters)
         return Ruleset(
-            rules,
+            converted.rules,
             self._errors,
+            correlations=converted.correlations,
             unsafe_regex=self._unsafe_regex,
             left_out=self.choice.left_out,
-            notes=[*self.choice.notes(), *notes, *asked.notes(rules)],
+            notes=[*self.choice.notes(), *converted.notes],
         )
-
-
-def _leveled(rule: Rule, written: Parsed, level: str | None) -> Rule:
-    """Return *rule* with the level that it is given, where that is another than the written one."""
-    return rule if level == _text(written.level) else dataclasses.replace(rule, level=level)
 
 
 def _traits(rule: Parsed, file: _RuleFile | None) -> Traits:
     return Traits(
-        _text(rule.id),
+        text_of(rule.id),
         tuple(str(tag) for tag in rule.tags),
-        _text(rule.level),
-        _text(rule.status),
+        text_of(rule.level),
+        text_of(rule.status),
         "" if file is None else file.below,
         "" if file is None else file.path.absolute().as_posix(),
         str(rule.title or ""),
@@ -346,23 +339,3 @@ def _collection(documents: list[dict[str, Any]], path: Path | None) -> SigmaColl
     if path is not None:
         options["source"] = SigmaRuleLocation(path)
     return SigmaCollection.from_dicts(documents, **options, **regex_policy())
-
-
-def _rule_error(rule: Parsed, error: Exception) -> RuleError:
-    from sigma.exceptions import SigmaTransformationError
-
-    place = None if rule.source is None else str(rule.source.path)
-    finding, remedy = getattr(error, "finding", None), getattr(error, "remedy", "")
-    if finding is None:
-        finding, remedy = diagnose(_words(error))
-    unsupported = any(isinstance(one, SigmaTransformationError) for one in (error, error.__cause__))
-    return RuleError(finding, remedy, _text(rule.title), _text(rule.id), place, unsupported)
-
-
-def _text(value: object) -> str | None:
-    return None if value is None or value == "" else str(value)
-
-
-def _words(error: Exception) -> str:
-    """Return an error's own words on one line, without the location that pySigma appends."""
-    return " ".join(str(error.args[0] if error.args else type(error).__name__).split())

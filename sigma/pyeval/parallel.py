@@ -1,5 +1,7 @@
 """A scan over several processes: logs, and parts of large ones, side by side; findings in the order of one process.
 
+Correlation rules need one stream: workers match, the parent correlates.
+
 Each worker is forked with the rules it shall hold against the events. Formats whose lines stand alone are cut into parts at
 line ends; audit logs, journals and syslog, whose lines may belong together, are left whole, one worker a log.
 """
@@ -7,6 +9,7 @@ line ends; audit logs, journals and syslog, whose lines may belong together, are
 from __future__ import annotations
 
 import io
+import itertools
 import multiprocessing
 import os
 import stat
@@ -54,7 +57,7 @@ _scan: Scan | None = None  # what a worker was forked with
 
 
 def scan_logs(scan: Scan, paths: Iterable[str], jobs: int) -> Iterator[Finding]:
-    """Yield the findings of all logs in order, as ``Scan.log`` does, read by *jobs* processes.
+    """Yield the findings of all logs in order, as ``Scan.log`` and ``Scan.finish`` do, read by *jobs* processes.
 
     What the scan counts and reports is the same as without; at most a few parts are held in memory.
     """
@@ -71,6 +74,7 @@ def scan_logs(scan: Scan, paths: Iterable[str], jobs: int) -> Iterator[Finding]:
                 yield from _taken(scan, *waiting.popleft())
         while waiting:
             yield from _taken(scan, *waiting.popleft())
+    yield from scan.finish()
 
 
 def _taken(scan: Scan, part: Part, future: Future[PartResult] | None) -> Iterator[Finding]:
@@ -81,15 +85,18 @@ def _taken(scan: Scan, part: Part, future: Future[PartResult] | None) -> Iterato
     if result.readable and part.start == 0:
         scan.logs += 1
     scan.events += result.events
+    if part.start == 0:
+        scan.begin_log()
     rules = scan.ruleset.rules
-    for row in result.found:
-        if isinstance(row, Problem):
-            scan.report(part.path, row)
-        else:
-            number, event, line, logsource, serial = row
-            finding = Finding(Match(rules[number], event), part.path, line, logsource, serial)
-            scan.count(finding)
-            yield finding
+    # Correlation takes the matches of one record together.
+    for _, rows in itertools.groupby(result.found, key=lambda row: id(row if isinstance(row, Problem) else row[1])):
+        first, *others = rows
+        if isinstance(first, Problem):
+            scan.report(part.path, first)
+            continue
+        _, event, line, logsource, serial = first
+        matches = [Match(rules[number], event) for number, *_ in (first, *others)]
+        yield from scan.findings_of(matches, Record(event, line, logsource, serial), part.path)
 
 
 def _scan_part(part: Part) -> PartResult:

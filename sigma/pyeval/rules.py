@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,6 +84,9 @@ class Rule:
         falsepositives: Known harmless causes.
         fields: Fields that the author wants shown with a match.
         source_hash: SHA-256 of the rule as read, hexadecimal.
+        name: The name by which correlation rules may refer to the rule, or ``None``.
+        generate: Whether its matches are matches of their own. Not where the rule serves only correlations (their
+            ``generate: false``, the default; specification 2.1, "Generate").
     """
 
     id: str | None
@@ -101,6 +105,33 @@ class Rule:
     falsepositives: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     source_hash: str = ""
+    name: str | None = None
+    generate: bool = True
+
+    @property
+    def key(self) -> str | None:
+        """What correlations refer to it by: its id, or its name where it has none."""
+        return self.id or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class CorrelationRule(Rule):
+    """A Sigma correlation rule. Its ``expression`` is its one call, see ``sigma.pyeval.correlation.source``."""
+
+    @property
+    def key(self) -> str:
+        """What other correlations refer to it by; without id and name nothing does, and title and hash tell it from others."""
+        return self.id or self.name or f"{self.title} {self.source_hash[:16]}"
+
+
+def correlation_keys(rules: Iterable[CorrelationRule]) -> list[str]:
+    """Return a key for each correlation rule; those of one key are numbered from the second on."""
+    seen: Counter[str] = Counter()
+    keys: list[str] = []
+    for rule in rules:
+        seen[rule.key] += 1
+        keys.append(rule.key if seen[rule.key] == 1 else f"{rule.key} #{seen[rule.key]}")
+    return keys
 
 
 @dataclass(frozen=True, slots=True)

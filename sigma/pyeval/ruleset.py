@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from .correlation.source import parse_correlation
 from .errors import RuleError
 from .events import holds
 from .expression import Predicate, compile_expression
 from .matchers.regexes import UNDECIDED
 from .routing import recognise
-from .rules import LogSource, Match, Rule
+from .rules import CorrelationRule, LogSource, Match, Rule, correlation_keys
 from .selection import Note
 
 if TYPE_CHECKING:
+    from .correlation.correlator import Correlator
     from .engine.lines import LineResult, Problem
     from .engine.matcher import Engine
     from .engine.memos import Statistics
@@ -29,6 +31,7 @@ class Ruleset:
     Args:
         rules: The rules in loading order.
         errors: What could not be loaded, and why.
+        correlations: The correlation rules, in loading order; see ``correlator``.
         router: Tells an event's log source, in place of the built-in recogniser; see ``route``.
         memo_bytes: What ``match`` may remember of earlier events, in bytes; ``None`` for the default of 64 MiB.
         plan: The plan of just these rules, where one was kept; else it is made when first needed.
@@ -37,10 +40,11 @@ class Ruleset:
         notes: What is odd about the choice of rules: (part of it, finding).
 
     Attributes:
-        rules: The rules in loading order.
+        rules: The rules in loading order, correlation rules aside.
         errors: What could not be loaded, and why.
         left_out: As given.
         notes: As given.
+        correlations: The correlation rules in loading order.
     """
 
     def __init__(  # noqa: PLR0913 - a caller names each
@@ -48,6 +52,7 @@ class Ruleset:
         rules: Iterable[Rule],
         errors: Iterable[RuleError] = (),
         *,
+        correlations: Iterable[CorrelationRule] = (),
         router: Router | None = None,
         memo_bytes: int | None = None,
         plan: Plan | None = None,
@@ -59,6 +64,8 @@ class Ruleset:
         self.errors: tuple[RuleError, ...] = tuple(errors)
         self.left_out: dict[str, int] = {reason: count for reason, count in (left_out or {}).items() if count}
         self.notes: tuple[Note, ...] = tuple(notes)
+        self.correlations: tuple[CorrelationRule, ...] = tuple(correlations)
+        self._all_generate = all(rule.generate for rule in self.rules)
         self._router = router
         self._memo_bytes = memo_bytes
         self._unsafe_regex = unsafe_regex
@@ -71,22 +78,28 @@ class Ruleset:
         return len(self.rules)
 
     def __repr__(self) -> str:
-        return f"<Ruleset of {len(self.rules)} rules, {len(self.errors)} errors>"
+        correlations = f", {len(self.correlations)} correlations" if self.correlations else ""
+        return f"<Ruleset of {len(self.rules)} rules{correlations}, {len(self.errors)} errors>"
 
-    def match(self, event: Mapping[str, Any], logsource: LogSource | None = None) -> list[Match]:
+    def match(
+        self, event: Mapping[str, Any], logsource: LogSource | None = None, *, members: bool = False
+    ) -> list[Match]:
         """Return the matches of *event*, in rule order; never raises, whatever the event holds.
 
         With *logsource*, rules whose log source conflicts with it are left out; unknown parts never exclude a rule.
-        The answer is always that of ``scan``, and comes from what was learned of earlier events.
+        With *members*, those of rules that serve only correlations (not ``Rule.generate``) are among them. The
+        answer is always that of ``scan``, and comes from what was learned of earlier events.
         """
         try:
             numbers = self._engine.match(event)
         except Exception:  # noqa: BLE001 - a foreign object may raise anything; the full scan knows what to do
             self._engine.statistics.full_scans += 1
-            return self.scan(event, logsource)
+            return self.scan(event, logsource, members=members)
         if not numbers:
             return []
         rules = self.rules
+        if not (members or self._all_generate):
+            numbers = tuple(number for number in numbers if rules[number].generate)
         if logsource is None:
             return [Match(rules[number], event) for number in numbers]
         return [Match(rules[one], event) for one in numbers if not rules[one].logsource.conflicts(logsource)]
@@ -111,13 +124,44 @@ class Ruleset:
             return self._router(event)
         return recognise(event)
 
-    def scan(self, event: Mapping[str, Any], logsource: LogSource | None = None) -> list[Match]:
+    def scan(
+        self, event: Mapping[str, Any], logsource: LogSource | None = None, *, members: bool = False
+    ) -> list[Match]:
         """Return what ``match`` returns, by evaluating every rule in turn: the slow, obvious path."""
         return [
             Match(rule, event)
             for rule, predicate in zip(self.rules, self._predicates, strict=True)
-            if (logsource is None or not rule.logsource.conflicts(logsource)) and holds(predicate, event)
+            if (rule.generate or members)
+            and (logsource is None or not rule.logsource.conflicts(logsource))
+            and holds(predicate, event)
         ]
+
+    def correlator(self, refire: str = "each", *, state: bytes | None = None, **options: Any) -> Correlator:
+        """Return what holds the correlation rules against a stream of events; see ``Correlator`` for all options.
+
+        Args:
+            refire: ``"each"`` event at which a condition is true raises a match, ``"once"`` a window, or ``"cooldown"``.
+            state: What the ``snapshot`` of an earlier correlator of the same rules returned.
+            options: ``cooldown``, ``lateness``, ``time_fields``, ``zone``, ``clock``, ``limits``.
+
+        Raises:
+            CorrelationError: A correlation rule refers to a rule that is not there, or to itself.
+            StateError: *state* is damaged, or that of other rules.
+        """
+        from .correlation.correlator import Correlator
+
+        return Correlator(
+            [
+                (key, rule, parse_correlation(rule.expression), rule.generate)
+                for key, rule in zip(correlation_keys(self.correlations), self.correlations, strict=True)
+            ],
+            (rule.key for rule in self.rules if rule.key is not None),
+            lambda event: self.match(event, members=True),
+            lambda match: match.rule.key,
+            refire=refire,
+            state=state,
+            **options,
+        )
 
     def statistics(self) -> Statistics:
         """Return what matching has cost so far: events, misses, bytes held; see ``Statistics``."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .findings import Finding
+from .log_correlation import CorrelationOptions, LogCorrelation
 from .logs.inputs import decompressed
 from .logs.reading import AUTO, LogError, Progress, read_log, read_stream
 from .logs.records import Problem, Record
@@ -32,13 +33,14 @@ class Scan:
         options: Keyword arguments of the format's parser.
         route: Whether each record's log source leaves out the rules that are for another one. Where the log says nothing
             of it, the ruleset's recogniser looks at the event.
+        correlation: How correlation rules, where there are any, are held against all logs together; see ``finish``.
 
     Attributes:
         logs, events, problems, findings: How many there were.
         by_level: Findings by the rule's level.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a caller names each
         self,
         ruleset: Ruleset,
         on_problem: ProblemHandler,
@@ -46,12 +48,18 @@ class Scan:
         options: Mapping[str, Any] | None = None,
         *,
         route: bool = True,
+        correlation: CorrelationOptions | None = None,
     ) -> None:
         self.ruleset = ruleset
         self.input_format = input_format
         self.options = dict(options or {})
         self._on_problem = on_problem
         self._route = route
+        self._correlation = (
+            LogCorrelation(ruleset, correlation or CorrelationOptions()) if ruleset.correlations else None
+        )
+        # Records that match nothing matter only where they let time pass.
+        self._waits_for_time = self._correlation is not None and self._correlation.is_live
         self.logs = 0
         self.events = 0
         self.problems = 0
@@ -60,11 +68,50 @@ class Scan:
 
     def log(self, path: str, progress: Progress | None = None) -> Iterator[Finding]:
         """Yield the findings of one log; ``-`` is standard input."""
+        self.begin_log()
         for record in self.records(path, progress):
-            for match in self.match(record):
+            matches = self.match(record)
+            if matches or self._waits_for_time:
+                yield from self.findings_of(matches, record, path)
+
+    def begin_log(self) -> None:
+        """Note that records of another log follow."""
+        if self._correlation is not None:
+            self._correlation.begin_log()
+
+    def findings_of(self, matches: list[Match], record: Record, path: str) -> Iterator[Finding]:
+        """Yield what the matches of one record find, by themselves and by correlation; counted."""
+        for match in matches:
+            if match.rule.generate:
                 finding = Finding(match, path, record.line, record.logsource, record.serial)
                 self.count(finding)
                 yield finding
+        if self._correlation is not None:
+            for finding in self._correlation.observe(matches, record, path):
+                self.count(finding)
+                yield finding
+
+    def finish(self) -> Iterator[Finding]:
+        """Yield what correlation rules find when all logs are read; report what they had to leave out."""
+        if self._correlation is None:
+            return
+        for finding in self._correlation.finish():
+            self.count(finding)
+            yield finding
+
+    def correlation_losses(self) -> dict[str, int]:
+        """Return what correlation had to leave out, as words and numbers; nothing where all is well."""
+        if self._correlation is None:
+            return {}
+        counts = self._correlation.statistics()
+        losses = {
+            "events that came later than the allowed lateness": counts.late,
+            "events that were taken in before their time for want of room": counts.forced,
+            "groups given up for want of room": counts.evicted_groups,
+            "events given up for want of room": counts.evicted_events,
+            "events not shown with their matches for want of room": counts.not_kept,
+        }
+        return {words: number for words, number in losses.items() if number}
 
     def records(self, path: str, progress: Progress | None = None) -> Iterator[Record]:
         """Yield the records of one log, its problems counted and handed over."""
@@ -86,13 +133,13 @@ class Scan:
                     yield record
 
     def match(self, record: Record) -> list[Match]:
-        """Return the matches of one record."""
+        """Return the matches of one record, those of rules that serve only correlations included."""
         if not self._route:
-            return self.ruleset.match(record.event)
+            return self.ruleset.match(record.event, members=True)
         logsource = record.logsource
         if logsource == _UNKNOWN:
             logsource = self.ruleset.route(record.event)
-        return self.ruleset.match(record.event, logsource)
+        return self.ruleset.match(record.event, logsource, members=True)
 
     def prepare(self) -> None:
         """Make the matcher now rather than at the first event."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 from sigma.conditions import (
@@ -39,7 +37,9 @@ from sigma.pyeval.layout import emit_expression
 from sigma.pyeval.regex_safety import PatternRefusedError, classify
 from sigma.pyeval.rules import Rule
 
-from .errors import RuleRefused, Unsupported
+from .correlation_rules import register_correlations
+from .correlations import Callback, Correlations
+from .errors import Unsupported, message_of, refusal
 from .formats import ORIGIN, Formats, origin
 from .modifiers import register_modifiers
 from .nodes import Call, Join, Node, Not, all_of, any_of, negation
@@ -64,11 +64,10 @@ _REFERENCE_MATCHERS = {
     (True, True): "contains_field",
 }
 register_modifiers()
+register_correlations()
 
-Callback = Callable[[SigmaRule | SigmaCorrelationRule, str | None, int, Any, Any], Any]
 
-
-class PyEvalBackend(Formats, TextQueryBackend):
+class PyEvalBackend(Correlations, Formats, TextQueryBackend):
     """Converts Sigma rules into Python expressions over ``event``.
 
     Args:
@@ -114,7 +113,8 @@ class PyEvalBackend(Formats, TextQueryBackend):
             rule.custom_attributes[ORIGIN] = known or origin(rule, source_hash)
             return self._convert_prepared(rule, output_format, callback)
         except SigmaError as error:
-            refused = _refusal(rule, error)
+            self._refused.add(id(rule))
+            refused = refusal(rule, error)
             if not self.collect_errors:
                 raise refused from error
             self.errors.append((rule, refused))
@@ -137,22 +137,11 @@ class PyEvalBackend(Formats, TextQueryBackend):
         finally:
             self.collect_errors = collect_errors
 
-    def convert_correlation_rule(
-        self,
-        rule: SigmaCorrelationRule,
-        output_format: str | None = None,
-        method: str | None = None,
-        callback: Callback | None = None,
-    ) -> list[Any]:
-        """Refuse a correlation rule."""
-        refused = RuleRefused(rule, "correlation rules are not supported yet", "convert its member rules alone")
-        if not self.collect_errors:
-            raise refused
-        self.errors.append((rule, refused))  # type: ignore[arg-type]  # the type names plain rules only
-        return []
-
     def finish_query(self, rule: SigmaRule | SigmaCorrelationRule, query: Any, state: ConversionState) -> str:
-        """Return the verified source text of a converted condition, the rule's scope included."""
+        """Return the verified source text of a converted condition, the rule's scope included; of a correlation its call."""
+        if isinstance(rule, SigmaCorrelationRule):
+            call: str = query
+            return call
         text: str = query.emit()
         scope = self.rule_scope(state)
         if scope is not None:
@@ -212,9 +201,9 @@ class PyEvalBackend(Formats, TextQueryBackend):
         except Unsupported:
             raise
         except SigmaPlaceholderError as error:
-            raise Unsupported(_message(error), _PLACEHOLDER_REMEDY, cond.field) from error
+            raise Unsupported(message_of(error), _PLACEHOLDER_REMEDY, cond.field) from error
         except (SigmaError, NotImplementedError, TypeError) as error:
-            raise Unsupported(_message(error), "", cond.field) from error
+            raise Unsupported(message_of(error), "", cond.field) from error
 
     def convert_condition_field_eq_expansion(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
@@ -380,16 +369,3 @@ def _flag(name: str, value: bool | int | str) -> bool:
         return truths[str(value).lower()]
     except KeyError:
         raise SigmaConfigurationError(f"backend option {name} is true or false, not {value!r}") from None
-
-
-def _message(error: BaseException) -> str:
-    """Return an error's own words, without the location that SigmaError appends."""
-    return re.sub(r"\s+", " ", str(error.args[0] if error.args else type(error).__name__)).strip()
-
-
-def _refusal(rule: SigmaRule, error: SigmaError) -> RuleRefused:
-    if isinstance(error, RuleRefused):
-        return error
-    if isinstance(error, Unsupported):
-        return RuleRefused(rule, error.finding, error.remedy)
-    return RuleRefused(rule, _message(error), "")

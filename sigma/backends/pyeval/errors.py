@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from sigma.correlations import SigmaCorrelationRule
-from sigma.exceptions import SigmaFeatureNotSupportedByBackendError
+from sigma.exceptions import SigmaError, SigmaFeatureNotSupportedByBackendError
 from sigma.rule import SigmaRule
 
 
@@ -30,3 +32,17 @@ class RuleRefused(SigmaFeatureNotSupportedByBackendError):
         self.remedy = remedy
         text = f"{name}: {self.finding}; {remedy}" if remedy else f"{name}: {self.finding}"
         super().__init__(" ".join(text.split()), source=rule.source)
+
+
+def message_of(error: BaseException) -> str:
+    """Return an error's own words, without the location that SigmaError appends."""
+    return re.sub(r"\s+", " ", str(error.args[0] if error.args else type(error).__name__)).strip()
+
+
+def refusal(rule: SigmaRule | SigmaCorrelationRule, error: SigmaError) -> RuleRefused:
+    """Return what went wrong with *rule* as its refusal."""
+    if isinstance(error, RuleRefused):
+        return error
+    if isinstance(error, Unsupported):
+        return RuleRefused(rule, error.finding, error.remedy)
+    return RuleRefused(rule, message_of(error), "")

@@ -21,10 +21,11 @@ from .modifiers import correct_values
 # pySigma names the detections of an applied filter at random.
 _FILTER_NAME = re.compile(r"_filt_[a-z]{10}_")
 _LARGEST_EXACT = 2**53
-_METADATA = (
+METADATA = (
     *("title", "id", "name", "status", "level", "tags", "author", "date", "modified", "license"),
     *("description", "references", "falsepositives", "fields", "taxonomy", "related", "scope", "custom_attributes"),
 )
+"""What rules of all kinds say beside what they detect."""
 
 
 def prepare_rule(rule: SigmaRule) -> str:
@@ -52,7 +53,7 @@ def _source_hash(rule: SigmaRule) -> str:
     """Return the hash of what is written in *rule*; not of where it was read from, nor of how pySigma holds it."""
     source = rule.logsource
     written = [
-        *(getattr(rule, name) for name in _METADATA),
+        *(getattr(rule, name) for name in METADATA),
         (source.category, source.product, source.service, source.definition),
         {name: _written(detection) for name, detection in rule.detection.detections.items()},
         rule.detection.condition,

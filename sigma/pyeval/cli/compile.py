@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 
 from sigma.pyeval.codegen import emit_functions, emit_linked, emit_standalone, json_record
 from sigma.pyeval.output import counted, json_line
+from sigma.pyeval.rules import Rule
 
 from .messages import fail
 from .rule_options import EXIT_NOTHING_LOADED, RuleOptions, left_out, rule_options
 
-_FORMATS = {
-    "default": lambda ruleset: "".join(f"{rule.expression}\n" for rule in ruleset.rules),
-    "function": lambda ruleset: emit_functions(ruleset.rules),
-    "module": lambda ruleset: emit_standalone(ruleset.rules),
-    "linked": lambda ruleset: emit_linked(ruleset.rules),
-    "json": lambda ruleset: "".join(json_line(json_record(rule)).decode() + "\n" for rule in ruleset.rules),
+_FORMATS: dict[str, Callable[[Sequence[Rule]], str]] = {
+    "default": lambda rules: "".join(f"{rule.expression}\n" for rule in rules),
+    "function": emit_functions,
+    "module": emit_standalone,
+    "linked": emit_linked,
+    "json": lambda rules: "".join(json_line(json_record(rule)).decode() + "\n" for rule in rules),
 }
 
 
@@ -35,7 +37,8 @@ def command(
 ) -> None:
     """Write the RULES (files or directories) as Python source."""
     ruleset = options.load(rules)
-    text = _FORMATS[format_](ruleset)
+    written = (*ruleset.rules, *ruleset.correlations)
+    text = _FORMATS[format_](written)
     if output is None:
         sys.stdout.write(text)
     else:
@@ -43,4 +46,4 @@ def command(
             output.write_text(text, encoding="utf-8")
         except OSError as error:
             fail(f"{output}: cannot be written: {error.strerror}", EXIT_NOTHING_LOADED)
-    click.echo(f"{counted(len(ruleset.rules), 'rule')} written, {left_out(ruleset, noun='')}", err=True)
+    click.echo(f"{counted(len(written), 'rule')} written, {left_out(ruleset, noun='')}", err=True)

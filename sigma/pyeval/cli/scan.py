@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 import click
 from rich.console import Console
@@ -15,6 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from sigma.pyeval import reports
 from sigma.pyeval.findings import Finding
+from sigma.pyeval.log_correlation import CorrelationOptions
 from sigma.pyeval.output import counted, printable
 from sigma.pyeval.parallel import scan_logs
 from sigma.pyeval.restrictiveness import LEVELS
@@ -42,6 +44,14 @@ EXIT_FAIL_ON = 1
 @click.option(
     "--route/--no-route", default=True, show_default=True, help="Hold against an event only rules for its log source."
 )
+@click.option(
+    "--refire", type=click.Choice(["each", "once"]), default="each", show_default=True,
+    help="Correlation rules: every event that makes one true, or once a timespan and group.",
+)  # fmt: skip
+@click.option(
+    "--lateness", type=click.FloatRange(min=0), metavar="SECONDS",
+    help="Correlate as records come, which may be so late. Else, at the end, in order of time; standard input at once.",
+)  # fmt: skip
 @click.option("--problems", type=FILE, help="Keep what cannot be read here, as JSON lines.")
 @click.option("--fail-on", type=click.Choice(LEVELS), help="Exit with 1 where a rule of this level or above matched.")
 @rule_options
@@ -55,6 +65,8 @@ def command(
     navigator: Path | None,
     jobs: int,
     route: bool,
+    refire: Literal["each", "once"],
+    lateness: float | None,
     problems: Path | None,
     fail_on: str | None,
     options: RuleOptions,
@@ -65,10 +77,13 @@ def command(
     ruleset = options.load(rules)
     if not options.pipelines:
         warn("no --pipeline was given: the rules' fields keep Sigma's names; for Linux logs there is -p linux_eval")
+    if lateness is None and logs == (STDIN,):
+        lateness = 0  # whoever pipes a live log in does not wait for its end
     started = time.monotonic()
     with ExitStack() as files:
         reporter = files.enter_context(Problems(problems, options.strict))
-        scan = Scan(ruleset, reporter.report, input_format, reading, route=route)
+        correlation = CorrelationOptions(refire, lateness)
+        scan = Scan(ruleset, reporter.report, input_format, reading, route=route, correlation=correlation)
         writers = _writers(format_, report, navigator, files)
         findings = _all_findings(scan, logs) if jobs == 1 else scan_logs(scan, log_files(logs), jobs)
         try:
@@ -114,14 +129,18 @@ def _all_findings(scan: Scan, logs: Iterable[str]) -> Iterator[Finding]:
             file = Path(path)
             task = bar.add_task(printable(file.name), total=file.stat().st_size if file.exists() else None)
             yield from scan.log(path, lambda done, task=task, bar=bar: bar.update(task, completed=done))  # type: ignore[misc]
+    yield from scan.finish()
 
 
 def _summarise(scan: Scan, ruleset: Ruleset, seconds: float) -> None:
     sys.stdout.flush()
+    for words, number in scan.correlation_losses().items():
+        warn(f"correlation: {number} {words}")
     levels = ", ".join(f"{scan.by_level[name]} {name}" for name in (*reversed(LEVELS), "none") if scan.by_level[name])
+    rules = len(ruleset.rules) + len(ruleset.correlations)
     click.echo(
         f"{counted(scan.events, 'event')} of {counted(scan.logs, 'log')} in {seconds:.1f} s, "
-        f"{counted(len(ruleset.rules), 'rule')}: {counted(scan.findings, 'match')}{f' ({levels})' if levels else ''}, "
+        f"{counted(rules, 'rule')}: {counted(scan.findings, 'match')}{f' ({levels})' if levels else ''}, "
         f"{counted(scan.problems, 'problem')}, {left_out(ruleset)}",
         err=True,
     )

@@ -21,7 +21,7 @@ from .predicates import Formula, PredicateTable, Reading, Tree, emit_tree
 from .textcode import PARAMETERS, emit_text_form, has_text_form
 from .witnesses import Witness, beyond_witness, proofs, witness, witness_cost
 
-_FORMAT = 1
+_FORMAT = 2
 _OPEN_COST = 1000.0
 _PER_COMPILATION = 256
 
@@ -149,7 +149,7 @@ def dump(plan: Plan) -> bytes:
     """Return *plan* as bytes that ``load`` reads on the same versions of Python and of this package."""
     body = marshal.dumps(
         (
-            [_rule_row(rule) for rule in plan.rules],
+            [rule_row(rule) for rule in plan.rules],
             [tuple(getattr(predicate, name) for name in _PREDICATE_FIELDS) for predicate in plan.predicates],
             plan.text_functions,
             plan.rule_functions,
@@ -175,7 +175,7 @@ def load(data: bytes) -> Plan:
         raise PlanError("this plan is damaged")
     rules, predicates, text_functions, rule_functions, needed = marshal.loads(body)  # noqa: S302 - our own, whole
     return Plan(
-        tuple(_rule(*row) for row in rules),
+        tuple(Rule(**rule_fields(*row)) for row in rules),
         tuple(PlannedPredicate(*row) for row in predicates),
         text_functions,
         rule_functions,
@@ -187,13 +187,15 @@ _PREDICATE_FIELDS = tuple(one.name for one in fields(PlannedPredicate))
 _RULE_FIELDS = tuple(one.name for one in fields(Rule) if one.name != "logsource")
 
 
-def _rule_row(rule: Rule) -> tuple[Any, ...]:
+def rule_row(rule: Rule) -> tuple[Any, ...]:
+    """Return a rule as plain data that ``marshal`` keeps."""
     source = rule.logsource
     return (source.category, source.product, source.service), tuple(getattr(rule, name) for name in _RULE_FIELDS)
 
 
-def _rule(logsource: tuple[str | None, ...], values: tuple[Any, ...]) -> Rule:
-    return Rule(logsource=LogSource(*logsource), **dict(zip(_RULE_FIELDS, values, strict=True)))
+def rule_fields(logsource: tuple[str | None, ...], values: tuple[Any, ...]) -> dict[str, Any]:
+    """Return what ``rule_row`` took apart as the arguments that make the rule."""
+    return {"logsource": LogSource(*logsource), **dict(zip(_RULE_FIELDS, values, strict=True))}
 
 
 def _header() -> bytes:

@@ -41,7 +41,9 @@ def event_details(finding: Finding, moment: datetime | None) -> Html:
     event = plain_event(finding.match.event)
     try:
         calls = matched_calls(finding.match.rule.expression, event, unsafe_regex=True)  # it was run on this event
-    except ExpressionError:  # a rule made by hand whose expression was never compiled: nothing to mark
+    except (
+        ExpressionError
+    ):  # a correlation rule, or one made by hand whose expression was never compiled: nothing to mark
         calls = ()
     host = parse_host(event)
     summary = element(

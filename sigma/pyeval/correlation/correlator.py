@@ -1,0 +1,153 @@
+"""The correlator: events and their matches in, correlation matches out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
+from datetime import UTC, tzinfo
+from typing import Any
+
+from ..event_time import TIME_FIELDS
+from .calls import Correlation
+from .clock import EventClock, Timestamp, microseconds, present
+from .engine import FOREVER, Engine
+from .groups import Counts, Limits
+from .observing import Observation
+from .results import CorrelationMatch
+from .state import dump_state, load_state
+
+MatchOf = Any
+"""A match as the caller has it; only ``key_of`` looks into it."""
+
+
+class Correlator:
+    """Correlation rules, with all that they have seen. Made by ``Ruleset.correlator``.
+
+    Args:
+        correlations: For each correlation rule its key, the rule itself, what it says, and whether its matches are raised
+            (``generate: false`` of another correlation may leave them to that one).
+        rules: The keys of the other rules.
+        match: Returns the matches of an event, of rules that serve only correlations too.
+        key_of: Returns the key of a match's rule.
+        refire: ``each``: every event at which the condition is true raises a match. ``once``: none within a timespan after
+            another of the group. ``cooldown``: none within that many seconds after it.
+        cooldown: Seconds, with ``refire="cooldown"``.
+        lateness: How many seconds later than others an event may come and still count as if it had come in time. Matches are
+            raised so much later. Infinite: everything waits for ``finish``.
+        time_fields: The fields that may hold an event's time, in order.
+        zone: The zone of times that name none.
+        clock: Returns the present in seconds since the epoch.
+        limits: What is held at most.
+        state: What ``snapshot`` returned.
+
+    Raises:
+        CorrelationError: The rules cannot be run together.
+        StateError: *state* is damaged, or that of other rules.
+    """
+
+    def __init__(  # noqa: PLR0913 - a caller names each
+        self,
+        correlations: Iterable[tuple[str, Any, Correlation, bool]],
+        rules: Iterable[str],
+        match: Callable[[Mapping[str, Any]], Iterable[MatchOf]],
+        key_of: Callable[[MatchOf], str | None],
+        *,
+        refire: str = "each",
+        cooldown: float | None = None,
+        lateness: float = 0,
+        time_fields: Iterable[str] = TIME_FIELDS,
+        zone: tzinfo = UTC,
+        clock: Callable[[], float] = present,
+        limits: Limits | None = None,
+        state: bytes | None = None,
+    ) -> None:
+        rows = list(correlations)
+        self._match = match
+        self._key_of = key_of
+        self._raised = {key for key, _, _, generate in rows if generate}
+        self._keys = {id(rule): key for key, rule, _, _ in rows}
+        self._engine = Engine(
+            {key: correlation for key, _, correlation, _ in rows},
+            rules,
+            {key: rule for key, rule, _, _ in rows},
+            refire=refire,
+            cooldown=cooldown,
+            lateness=lateness,
+            limits=limits,
+        )
+        self._clock = EventClock(time_fields, zone, clock)
+        if state is not None:
+            load_state(self._engine, state)
+            if -FOREVER < self._engine.newest < FOREVER:
+                self._clock.tell(self._engine.newest)
+
+    def process(
+        self, event: Mapping[str, Any], timestamp: Timestamp | None = None, *, source: Any = None
+    ) -> list[CorrelationMatch]:
+        """Hold the rules against *event*; return the correlation matches that it raises.
+
+        Args:
+            event: Any event.
+            timestamp: When it happened: seconds since the epoch, or an aware datetime. Without it, the event's own time
+                counts, else when it arrived.
+            source: Where the event was read: JSON types, for matches that name it and for their ids.
+
+        Raises:
+            TypeError: *timestamp* is no time.
+            ValueError: *timestamp* is a datetime without a zone, not finite, or not within the years 1 to 9999.
+        """
+        return self.observe(self._match(event), event, timestamp, source=source)
+
+    def observe(
+        self,
+        matches: Iterable[MatchOf],
+        event: Mapping[str, Any],
+        timestamp: Timestamp | None = None,
+        *,
+        source: Any = None,
+    ) -> list[CorrelationMatch]:
+        """Do as ``process`` for an event whose matches are known, those of rules that serve only correlations included."""
+        return self.take(self.record(matches, event, timestamp, source=source))
+
+    def record(
+        self,
+        matches: Iterable[MatchOf],
+        event: Mapping[str, Any],
+        timestamp: Timestamp | None = None,
+        *,
+        source: Any = None,
+    ) -> Observation:
+        """Return what the rules take from an event, for ``take``: small, JSON (``as_json``), the same when taken in again."""
+        keys = [key for key in map(self._key_of, matches) if key is not None]
+        moment, by_arrival = self._clock.time_of(event, timestamp)
+        return self._engine.observer.observe(keys, event, moment, by_arrival, source, self._engine.serial)
+
+    def take(self, observation: Observation) -> list[CorrelationMatch]:
+        """Take in what was recorded; return the correlation matches that it raises.
+
+        A state, and the records taken in since, give the state and the matches anew.
+        """
+        return self._reported(self._engine.take(observation))
+
+    def advance(self, timestamp: Timestamp) -> list[CorrelationMatch]:
+        """Let time pass to *timestamp* where no events come; return the matches of windows that are over by then."""
+        return self._reported(self._engine.advance(microseconds(timestamp)))
+
+    def finish(self) -> list[CorrelationMatch]:
+        """Take the stream as ended: return the matches of events that waited and of windows still open. Later events are late."""
+        return self._reported(self._engine.finish())
+
+    def begin_log(self) -> None:
+        """Note that events of another log follow: those without a time take it from others of their own log."""
+        self._clock.forget()
+
+    def snapshot(self) -> bytes:
+        """Return the state, for another correlator of the same rules. Costs time in proportion to what is held."""
+        return dump_state(self._engine)
+
+    def statistics(self) -> Counts:
+        """Return what is held, and what had to be left out."""
+        return copy(self._engine.counts)
+
+    def _reported(self, found: list[CorrelationMatch]) -> list[CorrelationMatch]:
+        return [match for match in found if self._keys[id(match.rule)] in self._raised]

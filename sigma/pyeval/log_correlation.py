@@ -1,0 +1,80 @@
+"""Correlation rules held against logs: one stream of all records that match, each known by its place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+from .correlation.groups import Counts, Limits
+from .correlation.results import CorrelationMatch
+from .findings import Finding
+from .logs.records import Record
+from .rules import LogSource, Match
+from .ruleset import Ruleset
+
+MOST_WAITING = 1_000_000
+"""Matches of logs that wait for the end to be put in order of time; beyond, the earliest are taken in."""
+
+
+class CorrelationOptions(NamedTuple):
+    """How a scan correlates.
+
+    Attributes:
+        refire: The re-fire policy.
+        lateness: Seconds that an event may come later than others; ``None`` to put all logs in order of time first, and to
+            correlate at the end.
+    """
+
+    refire: Literal["each", "once"] = "each"
+    lateness: float | None = None
+
+
+class LogCorrelation:
+    """Takes the matches of records, log by log; gives findings as soon as the time has come for them.
+
+    Attributes:
+        is_live: Whether findings come before the end, so that each record lets time pass.
+    """
+
+    def __init__(self, ruleset: Ruleset, options: CorrelationOptions) -> None:
+        self.is_live = options.lateness is not None
+        self._correlator = ruleset.correlator(
+            options.refire,
+            lateness=math.inf if options.lateness is None else options.lateness,
+            limits=Limits(pending=MOST_WAITING),
+        )
+
+    def begin_log(self) -> None:
+        """Note that records of another log follow."""
+        self._correlator.begin_log()
+
+    def observe(self, matches: Sequence[Match], record: Record, path: str) -> Iterator[Finding]:
+        """Take in the matches of one record, those of rules that serve only correlations included."""
+        source: dict[str, Any] = {"path": path, "line": record.line}
+        if record.serial is not None:
+            source["serial"] = record.serial
+        if logsource := record.logsource.as_dict():
+            source["logsource"] = logsource
+        return _findings(self._correlator.observe(matches, record.event, source=source))
+
+    def finish(self) -> Iterator[Finding]:
+        """Yield what is left to find when all logs are read."""
+        return _findings(self._correlator.finish())
+
+    def statistics(self) -> Counts:
+        """Return what had to be left out."""
+        return self._correlator.statistics()
+
+
+def _findings(found: Iterable[CorrelationMatch]) -> Iterator[Finding]:
+    for match in found:
+        place: dict[str, Any] = match.source or {}
+        yield Finding(
+            Match(match.rule, match.event),
+            place.get("path", ""),
+            place.get("line", 0),
+            LogSource(**place.get("logsource", {})),
+            place.get("serial"),
+            match,
+        )
