@@ -17,6 +17,7 @@ import orjson
 from .attack import parse_attack
 from .codegen import rule_record
 from .conditions import fields_read
+from .correlation.results import CorrelationMatch
 from .entities import parse_host
 from .event_time import event_time
 from .logs.records import Record
@@ -81,6 +82,51 @@ def make_alert(
         "matched": _matched_often(rule.expression, event, places or set()),
     }
     return alert if is_portable else _portable(alert)
+
+
+def make_correlation_alert(
+    found: CorrelationMatch, match: Match, detected: datetime, redaction: Redaction
+) -> dict[str, Any]:
+    """Return the alert of what a correlation rule found.
+
+    Its event is the one that raised it, its source where that was read; ``correlation`` has the group, the window, how many
+    events contributed, and the latest of them.
+
+    Args:
+        found: What was found.
+        match: The rule, and the event that raised it; empty where that is not kept.
+        detected: When it was found, aware.
+        redaction: What is not shown of events and of the group.
+    """
+    shown = _shown(match.event, redaction)
+    about = _about_rule(match.rule)
+    host = parse_host(shown)
+    correlation = {name: value for name, value in found.as_dict().items() if name != "id"}
+    correlation["group"] = _shown(correlation["group"], redaction)
+    for one in correlation["events"]:
+        if one["event"] is not None:
+            one["event"] = _shown(one["event"], redaction)
+    return _portable(  # type: ignore[no-any-return]
+        {
+            "schema_version": SCHEMA_VERSION,
+            "id": found.id,
+            "rule": about["rule"],
+            "attack": about["attack"],
+            "event": shown,
+            "event_time": rfc3339(found.end),
+            "detected": rfc3339(detected),
+            "host": None if host is None else host[:LONGEST_HOST],
+            "logsource": about["logsource"],
+            "source": found.source,
+            "matched": [],
+            "correlation": correlation,
+        }
+    )
+
+
+def _shown(event: Mapping[str, Any], redaction: Redaction) -> Mapping[str, Any]:
+    places = redaction.places(event) if redaction.fields else None
+    return without(event, places) if places else event
 
 
 def alert_id(match: Match, source: Mapping[str, str | int]) -> tuple[str, bool]:

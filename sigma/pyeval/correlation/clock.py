@@ -10,7 +10,7 @@ from typing import Any, Final
 from ..event_time import TIME_FIELDS, event_time
 from .results import EARLIEST, EPOCH, LATEST, MICROSECOND
 
-_DAY: Final = 86_400 * 1_000_000
+DAY: Final = 86_400.0
 
 Timestamp = int | float | datetime
 
@@ -45,7 +45,7 @@ def present() -> float:
 class EventClock:
     """Tells the time of events.
 
-    An event without a time, or with one more than a day ahead of the clock, has happened when it arrived: at the latest time
+    An event without a time, or with one too far ahead of the clock (*ahead*), has happened when it arrived: at the latest time
     that an event of its own has told, plus the whole seconds since then. So a log that is read years later, some of whose lines
     have no time, is not torn apart, and neither is a live one.
 
@@ -53,6 +53,7 @@ class EventClock:
         fields: The fields that may hold an event's time, in order.
         zone: The zone of times that name none.
         clock: Returns the present in seconds since the epoch.
+        ahead: How many seconds ahead of it an event may claim to have happened.
     """
 
     def __init__(
@@ -60,10 +61,12 @@ class EventClock:
         fields: Iterable[str] = TIME_FIELDS,
         zone: tzinfo = UTC,
         clock: Callable[[], float] = present,
+        ahead: float = DAY,
     ) -> None:
         self._fields = tuple(fields)
         self._zone = zone
         self._clock = clock
+        self._ahead = round(ahead * 1_000_000)
         self._told: int | None = None
         self._told_at = 0.0
 
@@ -79,7 +82,7 @@ class EventClock:
             own = None
         if own is not None:
             found = (own - EPOCH) // MICROSECOND
-            if EARLIEST <= found <= min(arrival + _DAY, LATEST):
+            if EARLIEST <= found <= min(arrival + self._ahead, LATEST):
                 self.tell(found)
                 return found, False
         if self._told is None:

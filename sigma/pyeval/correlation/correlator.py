@@ -9,7 +9,7 @@ from typing import Any
 
 from ..event_time import TIME_FIELDS
 from .calls import Correlation
-from .clock import EventClock, Timestamp, microseconds, present
+from .clock import DAY, EventClock, Timestamp, microseconds, present
 from .engine import FOREVER, Engine
 from .groups import Counts, Limits
 from .observing import Observation
@@ -36,6 +36,7 @@ class Correlator:
             raised so much later. Infinite: everything waits for ``finish``.
         time_fields: The fields that may hold an event's time, in order.
         zone: The zone of times that name none.
+        ahead: A time of an event that lies so many seconds ahead of the clock is not believed; its arrival counts.
         clock: Returns the present in seconds since the epoch.
         limits: What is held at most.
         state: What ``snapshot`` returned.
@@ -57,6 +58,7 @@ class Correlator:
         lateness: float = 0,
         time_fields: Iterable[str] = TIME_FIELDS,
         zone: tzinfo = UTC,
+        ahead: float = DAY,
         clock: Callable[[], float] = present,
         limits: Limits | None = None,
         state: bytes | None = None,
@@ -75,7 +77,7 @@ class Correlator:
             lateness=lateness,
             limits=limits,
         )
-        self._clock = EventClock(time_fields, zone, clock)
+        self._clock = EventClock(time_fields, zone, clock, ahead)
         if state is not None:
             load_state(self._engine, state)
             if -FOREVER < self._engine.newest < FOREVER:
@@ -132,6 +134,13 @@ class Correlator:
     def advance(self, timestamp: Timestamp) -> list[CorrelationMatch]:
         """Let time pass to *timestamp* where no events come; return the matches of windows that are over by then."""
         return self._reported(self._engine.advance(microseconds(timestamp)))
+
+    def release(self, timestamp: Timestamp) -> list[CorrelationMatch]:
+        """Take it that everything up to *timestamp* has come, whatever the lateness: for who knows better; return the matches.
+
+        What comes later and happened before is late. With an infinite lateness nothing else raises matches.
+        """
+        return self._reported(self._engine.release(microseconds(timestamp)))
 
     def finish(self) -> list[CorrelationMatch]:
         """Take the stream as ended: return the matches of events that waited and of windows still open. Later events are late."""

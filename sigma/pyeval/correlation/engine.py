@@ -104,6 +104,13 @@ class Engine:
         """Let time pass; return the matches that this raises."""
         return self.take(Observation(time))
 
+    def release(self, time: int) -> list[CorrelationMatch]:
+        """Take it that everything up to *time* has come, whatever the lateness; return the matches."""
+        self.watermark = max(self.watermark, time)
+        found = self._release()
+        self.counts.pending = len(self.pending)
+        return found
+
     def finish(self) -> list[CorrelationMatch]:
         """End the stream: take in what waits, close every window; return the matches. Whatever comes later is too late."""
         self.watermark = FOREVER

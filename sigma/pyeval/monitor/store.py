@@ -24,8 +24,9 @@ import orjson
 
 from sigma.pyeval.output import json_line
 
-from . import history
+from . import correlation_state, history, outbox
 from .batches import Checkpoint, Json
+from .correlation_state import KeptState, Observed
 from .history import Acknowledgement, Kept
 from .settled import Excepted, Hits, Outgoing, Pending, Settled
 from .store_file import PAGE_BYTES, StoreError, StoreFull, Transaction, open_file
@@ -60,6 +61,7 @@ class _Batch(NamedTuple):
     checkpoint: Checkpoint | None
     more: bool
     excepted: Sequence[Excepted]
+    observed: Sequence[Observed]
 
 
 class Store:
@@ -112,6 +114,7 @@ class Store:
         *,
         more: bool = False,
         excepted: Sequence[Excepted] = (),
+        observed: Sequence[Observed] = (),
     ) -> Settled:
         """Make the alerts of a batch durable together with its checkpoint.
 
@@ -125,15 +128,17 @@ class Store:
             checkpoint: Where reading goes on behind the batch.
             more: Whether this is not the last part of it.
             excepted: Matches that an exception kept from being alerts; counted if they are new.
+            observed: What correlation rules have taken in; see ``unseen``.
 
         Raises:
             StoreFull: Nothing was written.
         """
-        batch = _Batch(source, alerts, checkpoint, more, excepted)
+        batch = _Batch(source, alerts, checkpoint, more, excepted, observed)
+        anything = alerts or excepted or observed
         if checkpoint is None:
-            return await self._call(lambda: self._settle(batch)) if alerts or excepted else Settled()
+            return await self._call(lambda: self._settle(batch)) if anything else Settled()
         key = (source, checkpoint.stream)
-        if not alerts and not excepted and not more:
+        if not anything and not more:
             self._unsaved[key] = checkpoint
             if key not in self._begun:  # where a first start began must not be forgotten
                 await self.save()
@@ -147,6 +152,27 @@ class Store:
             if noted is not None:
                 self._unsaved.setdefault(key, noted)
             raise
+
+    async def unseen(
+        self, source: str, checkpoint: Checkpoint | None, observed: Sequence[Observed]
+    ) -> Sequence[Observed]:
+        """Return those of *observed* that were not settled before, when their events were read the first time."""
+        if checkpoint is None or (source, checkpoint.stream) not in self._with_known:
+            return observed
+        stream = checkpoint.stream
+        return await self._call(lambda: correlation_state.unseen(self._database, source, stream, observed))
+
+    def correlation_state(self) -> KeptState:
+        """Return what correlation rules have kept; for their start."""
+        return correlation_state.kept(self._database)
+
+    async def keep_correlation_state(self, state: bytes) -> None:
+        """Keep *state* in place of the last one and of all that was observed since.
+
+        Raises:
+            StoreFull: There is no room; what was kept before still is.
+        """
+        await self._call(lambda: self._keep_correlation_state(state))
 
     def could_hold(self, alert: Mapping[str, Json]) -> bool:
         """Return whether *alert* would fit if no other alert waited."""
@@ -180,7 +206,7 @@ class Store:
     async def pending(self, sink: str, most: int, by: float | None = None) -> list[Pending]:
         """Return up to *most* alerts that are due for *sink* by a time (epoch; now unless given), the first due first."""
         when = time.time() if by is None else by
-        return await self._call(lambda: self._pending(sink, most, when))
+        return await self._call(lambda: outbox.pending(self._database, sink, most, when))
 
     async def next_due(self, sink: str) -> float | None:
         """Return when the first alert that waits for *sink* is due (epoch; 0 for at once), or ``None`` where none waits."""
@@ -303,13 +329,17 @@ class Store:
             passed, suppressed = self._sift(alerts)
             ended = self._windows.make_room(time.time())
             for one in passed:
-                self._keep(database, one)
+                outbox.keep(database, one)
             for one_excepted in excepted:
                 database.execute(
                     "INSERT INTO exception_hits (name, hits, last) VALUES (?, 1, ?)"
                     " ON CONFLICT (name) DO UPDATE SET hits = hits + 1, last = excluded.last",
                     (one_excepted.exception, one_excepted.at),
                 )
+            for observation in batch.observed:
+                correlation_state.note(database, observation)
+                if stream is not None and again:
+                    self._is_new(database, source, stream, observation.id)
             if not all(one.sinks for one in passed):
                 history.trim(database, self.most_history)
             if checkpoint is not None and not more:
@@ -330,16 +360,6 @@ class Store:
             else:
                 passed.append(one._replace(alert={**one.alert, "suppressed": before}) if before else one)
         return passed, suppressed
-
-    def _keep(self, database: sqlite3.Connection, one: Outgoing) -> None:
-        alert, sinks, due, _ = one
-        row = database.execute(
-            "INSERT INTO alerts (body, waiting, id) VALUES (?, ?, ?)", (json_line(alert), len(sinks), alert["id"])
-        )
-        database.executemany(
-            "INSERT INTO pending (sink, due, number) VALUES (?, ?, ?)",
-            [(sink, due.get(sink, 0.0), row.lastrowid) for sink in sinks],
-        )
 
     def _is_new(self, database: sqlite3.Connection, source: str, stream: str, alert_id: str) -> bool:
         """Return whether an alert was not found before, and keep its id for when its event is read again."""
@@ -367,28 +387,14 @@ class Store:
             if checkpoint.complete:
                 self._with_known.discard((source, checkpoint.stream))
 
-    def _pending(self, sink: str, most: int, by: float) -> list[Pending]:
-        rows = self._database.execute(
-            "SELECT number, body, due FROM pending JOIN alerts USING (number) WHERE sink = ? AND due <= ?"
-            " ORDER BY due, number LIMIT ?",
-            (sink, by, most),
-        )
-        return [Pending(number, orjson.loads(body), due) for number, body, due in rows]
-
     def _delivered(self, sink: str, numbers: Iterable[int]) -> None:
         with self._spare() as database:
-            for number in numbers:
-                which = (sink, number)
-                found = database.execute(
-                    "DELETE FROM pending WHERE sink = ? AND due = 0 AND number = ?", which
-                ).rowcount
-                if not found:
-                    found = database.execute(
-                        "DELETE FROM pending WHERE sink = ? AND due > 0 AND number = ?", which
-                    ).rowcount
-                if found:
-                    database.execute("UPDATE alerts SET waiting = waiting - 1 WHERE number = ?", (number,))
+            outbox.delivered(database, sink, numbers)
             history.trim(database, self.most_history)
+
+    def _keep_correlation_state(self, state: bytes) -> None:
+        with self._spare() as database:
+            correlation_state.keep(database, state)
 
     def _acknowledge(self, ids: Sequence[str], by: str, at: float) -> list[str]:
         with self._spare(durable=True) as database:

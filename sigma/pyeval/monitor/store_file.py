@@ -31,6 +31,8 @@ CREATE TABLE windows (
   rule TEXT NOT NULL, PRIMARY KEY (entry, key)
 ) WITHOUT ROWID;
 CREATE INDEX windows_ending ON windows (ends);
+CREATE TABLE correlation_state (one INTEGER PRIMARY KEY CHECK (one = 1), state BLOB NOT NULL);
+CREATE TABLE observed (number INTEGER PRIMARY KEY AUTOINCREMENT, observation BLOB NOT NULL);
 """
 
 _TO_2 = """

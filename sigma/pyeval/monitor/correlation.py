@@ -1,0 +1,261 @@
+"""Correlation rules over the events of all sources: what they take in is kept with the batch that it came from.
+
+State is what was kept last, and what was observed since. An observation, the checkpoint behind it and the alerts that it
+raises are one transaction, so a process that is killed goes on as if it had not been: an event counts once, and an alert that
+is raised again has the id that it had.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta, tzinfo
+from typing import Final, Literal, NamedTuple, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator, model_validator
+
+from sigma.pyeval.correlation.correlator import Correlator
+from sigma.pyeval.correlation.groups import Counts, Limits
+from sigma.pyeval.correlation.observing import Observation, read_observation
+from sigma.pyeval.correlation.results import CorrelationMatch
+from sigma.pyeval.correlation.state import StateError
+from sigma.pyeval.event_time import event_time
+from sigma.pyeval.logs.records import Record
+from sigma.pyeval.rules import Match
+from sigma.pyeval.ruleset import Ruleset
+
+from .batches import Place
+from .correlation_state import Observed
+from .journal import LOGGER
+from .settings import Duration, Settings
+from .store import Store, StoreFull
+from .watermark import Watermark
+
+AHEAD_SECONDS: Final = 60.0
+"""A time so far ahead of the clock is not believed: a sender could otherwise make all others late."""
+
+MOST_OBSERVED: Final = 20_000
+MOST_OBSERVED_BYTES: Final = 16 << 20
+"""A new state is kept when so much was observed since the last one."""
+
+_TEXT_SHARE = 16
+_ENTRY_BYTES = 1_024
+"""Of the spool: the part that events kept for matches may take, and what an event of a window takes, about."""
+
+
+class CorrelationSettings(Settings):
+    """How correlation rules are run; see docs/correlations.md."""
+
+    lateness: Duration = Field(default=10.0, ge=0, le=86_400)
+    """How much later than others an event may come and still count in order; alerts come so much later."""
+
+    refire: Literal["each", "once", "cooldown"] = "each"
+    """Whether every event at or over the threshold raises an alert, one a timespan and group, or one a ``cooldown``."""
+
+    cooldown: Duration | None = Field(default=None, gt=0)
+    """With ``refire: cooldown``: how long a group is quiet after an alert."""
+
+    time_zone: str = "local"
+    """The zone of times that name none: ``local``, that of this machine, or a name such as ``Europe/Berlin``."""
+
+    groups: int = Field(default=50_000, ge=1, le=10_000_000)
+    """Groups held at most; the least recent are given up, and counted."""
+
+    group_events: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Events of one group's window held at most."""
+
+    events: int = Field(default=1_000_000, ge=1, le=100_000_000)
+    """Events of all windows held at most."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            zone_of(value)
+        except (OSError, ValueError, KeyError):
+            raise ValueError(f"{value!r} is no time zone that this machine knows; write local, UTC or Europe/Berlin") from None
+        return value
+
+    @model_validator(mode="after")
+    def _cooled(self) -> Self:
+        if (self.refire == "cooldown") is (self.cooldown is None):
+            raise ValueError("cooldown is given with refire: cooldown, and only then")
+        return self
+
+
+class LocalZone(tzinfo):
+    """The zone that the machine is set to, daylight saving time included (localtime(3))."""
+
+    def utcoffset(self, when: datetime | None) -> timedelta:
+        """Return how far local time is ahead of UTC."""
+        stamp = time.time() if when is None else time.mktime(when.replace(tzinfo=None).timetuple())
+        return timedelta(seconds=time.localtime(stamp).tm_gmtoff)
+
+    def dst(self, when: datetime | None) -> timedelta | None:
+        """Return ``None``: not told apart."""
+        return None
+
+    def tzname(self, when: datetime | None) -> str:
+        """Return the setting's word."""
+        return "local"
+
+
+def zone_of(name: str) -> tzinfo:
+    """Return the zone of a setting; raises what ``ZoneInfo`` does where there is none."""
+    return LocalZone() if name == "local" else ZoneInfo(name)
+
+
+class Seen(NamedTuple):
+    """An event that rules matched, and where it stood; what correlation rules take of it is found when its batch is settled."""
+
+    matches: Sequence[Match]
+    record: Record
+    place: Place
+
+
+class Correlation:
+    """The correlation rules of the service, and what they remember.
+
+    Args:
+        ruleset: The rules.
+        settings: How correlation rules run.
+        store: Where the state is kept.
+        spool_bytes: The bound of the store, of which the state takes a part.
+        clock: Returns the present in seconds since the epoch.
+
+    Attributes:
+        lock: Held from taking events in until that is kept: what one batch raises may depend on another.
+    """
+
+    def __init__(
+        self,
+        ruleset: Ruleset,
+        settings: CorrelationSettings,
+        store: Store,
+        spool_bytes: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.lock = asyncio.Lock()
+        self._store = store
+        self._spool_bytes = spool_bytes
+        self._clock = clock
+        self._settings = settings
+        self._rules = ruleset.correlations
+        self._zone = zone_of(settings.time_zone)
+        self._watermark = Watermark(settings.lateness)
+        kept = store.correlation_state()
+        self._correlator = self._made(ruleset, kept.state)
+        self._observed = len(kept.observed)
+        self._bytes = sum(map(len, kept.observed))
+        self._unkept = kept.state is None or self._is_new
+        if not self._unkept:
+            for body in kept.observed:
+                self._take(read_observation(json.loads(body)))
+
+    @property
+    def is_active(self) -> bool:
+        """Whether there are any correlation rules."""
+        return bool(self._rules)
+
+    @property
+    def statistics(self) -> Counts:
+        """What is held and what was lost."""
+        return self._correlator.statistics()
+
+    def begin(self, source: str) -> None:
+        """Wait for *source* before time goes on."""
+        self._watermark.begin(source)
+
+    def end(self, source: str) -> None:
+        """Do not wait for *source* any more."""
+        self._watermark.end(source)
+
+    def tell(self, source: str, last: Record) -> None:
+        """Note how far *source* has come with a batch that is settled: to its last event's time, or to now."""
+        now = self._clock()
+        moment = event_time(last.event, zone=self._zone)
+        self._watermark.tell(source, now if moment is None else min(moment.timestamp(), now))
+
+    def observe(self, seen: Iterable[Seen]) -> list[tuple[Observed, Observation]]:
+        """Return what the rules take of events, for ``take``; the lock is held."""
+        found = []
+        for one in seen:
+            observation = self._correlator.record(one.matches, one.record.event, source=dict(one.place))
+            if observation.contribution is not None:
+                body = json.dumps(observation.as_json(), separators=(",", ":")).encode()
+                found.append((Observed.of(observation.contribution.id, body), observation))
+        return found
+
+    def take(self, observations: Iterable[tuple[Observed, Observation]]) -> list[CorrelationMatch]:
+        """Take in what was observed; return what can be told at once. The lock is held until it is settled."""
+        found: list[CorrelationMatch] = []
+        for observed, observation in observations:
+            self._observed += 1
+            self._bytes += len(observed.observation)
+            found += self._take(observation)
+        return found
+
+    def release(self) -> list[CorrelationMatch]:
+        """Return what can be told now that time has passed; the lock is held until it is settled."""
+        now = self._watermark.now()
+        return [] if now is None else self._correlator.release(now)
+
+    async def keep(self) -> None:
+        """Keep the state, where much was observed since that was done last; the lock is held.
+
+        Raises:
+            StoreFull: There is no room.
+        """
+        if self._unkept or self._observed >= MOST_OBSERVED or self._bytes >= MOST_OBSERVED_BYTES:
+            await self._keep()
+
+    async def change(self, ruleset: Ruleset, settings: CorrelationSettings) -> None:
+        """Go over to other rules and settings; what is remembered stays where the correlation rules are the same."""
+        async with self.lock:
+            state = await asyncio.to_thread(self._correlator.snapshot)
+            self._settings = settings
+            self._rules = ruleset.correlations
+            self._zone = zone_of(settings.time_zone)
+            self._watermark.lateness = settings.lateness
+            self._correlator = self._made(ruleset, state)
+            try:
+                await self._keep()
+            except StoreFull:
+                self._unkept = True  # the service tries again
+
+    async def _keep(self) -> None:
+        state = await asyncio.to_thread(self._correlator.snapshot)
+        await self._store.keep_correlation_state(state)
+        self._unkept, self._observed, self._bytes = False, 0, 0
+
+    def _take(self, observation: Observation) -> list[CorrelationMatch]:
+        if not observation.places:
+            return self._correlator.release(observation.time / 1_000_000)
+        return self._correlator.take(observation)
+
+    def _made(self, ruleset: Ruleset, state: bytes | None) -> Correlator:
+        """Return a correlator that goes on from *state*; one that begins anew where that is of other rules."""
+        settings = self._settings
+        text = min(Limits.text, self._spool_bytes // _TEXT_SHARE)
+        total = max(1, min(settings.events, self._spool_bytes // _ENTRY_BYTES))
+        limits = Limits(groups=settings.groups, events=settings.group_events, total=total, text=text)
+        options = {
+            "refire": settings.refire,
+            "cooldown": settings.cooldown,
+            "lateness": math.inf,
+            "zone": self._zone,
+            "ahead": AHEAD_SECONDS,
+            "clock": self._clock,
+            "limits": limits,
+        }
+        self._is_new = False
+        try:
+            return ruleset.correlator(state=state, **options)
+        except StateError as error:
+            self._is_new = True
+            LOGGER.warning("correlation rules begin anew, what they remembered is given up: %s", error)
+            return ruleset.correlator(**options)
