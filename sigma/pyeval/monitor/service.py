@@ -357,9 +357,7 @@ class Service:
         settings = self._now.configuration.server
         if settings is None or not settings.page:
             return None
-        health = PartsHealth(
-            self._sources, self._sinks, lambda: self._now.ruleset, self.metrics, self._store
-        )
+        health = PartsHealth(self._sources, self._sinks, lambda: self._now.ruleset, self.metrics, self._store)
         return Page(self._store, self._trends, health, settings.token)
 
     def _routes(self) -> list[BaseRoute]:
