@@ -207,11 +207,16 @@ def _number(event: Mapping[str, Any], fields: Iterable[str], largest: int = 2**3
 
 def headline(match: Match) -> str | None:
     """Return what a person would look at first in the event: the rule's own fields, a command line, a message, a path."""
-    for field in (*match.rule.fields, *_EXCERPT):
-        for value in _values(match.event, field):
+    return event_headline(match.event, match.rule.fields)
+
+
+def event_headline(event: Mapping[str, Any], fields: Iterable[str] = ()) -> str | None:
+    """Return ``headline`` of an event by itself; *fields* are those that its rule names."""
+    for field in (*fields, *_EXCERPT):
+        for value in _values(event, field):
             if isinstance(value, str) and value:
                 return value
-    return _arguments(match.event)
+    return _arguments(event)
 
 
 def _arguments(event: Mapping[str, Any]) -> str | None:

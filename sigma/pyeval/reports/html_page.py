@@ -79,7 +79,7 @@ class HtmlReport:
         self._stream.flush()
 
     def _page(self) -> str:
-        style, script = _asset("page.css"), _asset("page.js")
+        style, script = Html(_asset("palette.css") + _asset("page.css")), _asset("page.js")
         policy = (
             f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
             "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
