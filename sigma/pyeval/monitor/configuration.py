@@ -14,6 +14,7 @@ from sigma.pyeval.documents import DocumentError, parse_yaml
 from sigma.pyeval.redaction import Redaction
 
 from .configuration_errors import KINDS, Problem, is_within, problems_of, truth_for_numbers
+from .correlation import CorrelationSettings
 from .kinds import AnySink, AnySource
 from .rules_settings import RulesSettings
 from .secret_files import SecretFile, read_secrets
@@ -66,6 +67,9 @@ class Configuration(Settings):
 
     exceptions_files: tuple[Path, ...] = ()
     """YAML files with more of them, each with a key ``exceptions`` as here."""
+
+    correlation: CorrelationSettings = CorrelationSettings()
+    """How correlation rules are run."""
 
     suppress: tuple[SuppressSettings, ...] = ()
     """How often alerts are repeated; of several entries, the first that selects an alert decides."""

@@ -77,7 +77,9 @@ class CorrelationSettings(Settings):
         try:
             zone_of(value)
         except (OSError, ValueError, KeyError):
-            raise ValueError(f"{value!r} is no time zone that this machine knows; write local, UTC or Europe/Berlin") from None
+            raise ValueError(
+                f"{value!r} is no time zone that this machine knows; write local, UTC or Europe/Berlin"
+            ) from None
         return value
 
     @model_validator(mode="after")
@@ -95,11 +97,11 @@ class LocalZone(tzinfo):
         stamp = time.time() if when is None else time.mktime(when.replace(tzinfo=None).timetuple())
         return timedelta(seconds=time.localtime(stamp).tm_gmtoff)
 
-    def dst(self, when: datetime | None) -> timedelta | None:
+    def dst(self, _: datetime | None) -> timedelta | None:
         """Return ``None``: not told apart."""
         return None
 
-    def tzname(self, when: datetime | None) -> str:
+    def tzname(self, _: datetime | None) -> str:
         """Return the setting's word."""
         return "local"
 
@@ -146,6 +148,7 @@ class Correlation:
         self._settings = settings
         self._rules = ruleset.correlations
         self._zone = zone_of(settings.time_zone)
+        self._released = 0.0
         self._watermark = Watermark(settings.lateness)
         kept = store.correlation_state()
         self._correlator = self._made(ruleset, kept.state)
@@ -191,7 +194,7 @@ class Correlation:
         return found
 
     def take(self, observations: Iterable[tuple[Observed, Observation]]) -> list[CorrelationMatch]:
-        """Take in what was observed; return what can be told at once. The lock is held until it is settled."""
+        """Take in what was observed; return what that raises for want of room to wait. The lock is held until it is settled."""
         found: list[CorrelationMatch] = []
         for observed, observation in observations:
             self._observed += 1
@@ -199,13 +202,22 @@ class Correlation:
             found += self._take(observation)
         return found
 
-    def release(self) -> list[CorrelationMatch]:
-        """Return what can be told now that time has passed; the lock is held until it is settled."""
-        now = self._watermark.now()
-        return [] if now is None else self._correlator.release(now)
+    def release(self, *, ended: bool = False) -> list[CorrelationMatch]:
+        """Return what can be told now that time has passed, all that has come where input *ended*; the lock is held."""
+        now = self._watermark.newest if ended else self._watermark.now()
+        if now is None:
+            return []
+        self._released = now
+        return self._correlator.release(now)
+
+    def released(self) -> Observed:
+        """Return that time has passed, to be kept with the alerts that this raised."""
+        return Observed("", json.dumps(Observation(round(self._released * 1_000_000)).as_json()).encode())
 
     async def keep(self) -> None:
-        """Keep the state, where much was observed since that was done last; the lock is held.
+        """Keep the state, where none is kept or much was observed since that was done last; the lock is held, or nothing runs.
+
+        To be called before the first event: what is observed means nothing without the state that it was observed in.
 
         Raises:
             StoreFull: There is no room.
@@ -240,22 +252,26 @@ class Correlation:
     def _made(self, ruleset: Ruleset, state: bytes | None) -> Correlator:
         """Return a correlator that goes on from *state*; one that begins anew where that is of other rules."""
         settings = self._settings
-        text = min(Limits.text, self._spool_bytes // _TEXT_SHARE)
+        text = min(Limits().text, self._spool_bytes // _TEXT_SHARE)
         total = max(1, min(settings.events, self._spool_bytes // _ENTRY_BYTES))
         limits = Limits(groups=settings.groups, events=settings.group_events, total=total, text=text)
-        options = {
-            "refire": settings.refire,
-            "cooldown": settings.cooldown,
-            "lateness": math.inf,
-            "zone": self._zone,
-            "ahead": AHEAD_SECONDS,
-            "clock": self._clock,
-            "limits": limits,
-        }
+
+        def made(state: bytes | None) -> Correlator:
+            return ruleset.correlator(
+                refire=settings.refire,
+                cooldown=settings.cooldown,
+                lateness=math.inf,  # how far time has come is the watermark's to say
+                zone=self._zone,
+                ahead=AHEAD_SECONDS,
+                clock=self._clock,
+                limits=limits,
+                state=state,
+            )
+
         self._is_new = False
         try:
-            return ruleset.correlator(state=state, **options)
+            return made(state)
         except StateError as error:
             self._is_new = True
             LOGGER.warning("correlation rules begin anew, what they remembered is given up: %s", error)
-            return ruleset.correlator(**options)
+            return made(None)

@@ -6,10 +6,12 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sigma.pyeval.alerts import alert_id, make_alert
+from sigma.pyeval.alerts import alert_id, make_alert, make_correlation_alert
+from sigma.pyeval.correlation.results import CorrelationMatch
 from sigma.pyeval.logs.records import Record
 from sigma.pyeval.output import counted, json_line
 from sigma.pyeval.redaction import Redaction
@@ -17,10 +19,11 @@ from sigma.pyeval.rules import LogSource, Match
 from sigma.pyeval.ruleset import Ruleset
 
 from .batches import Batch, DeadLetter, Json, Source
-from .dead_letters import DeadLetterFile, message_record
+from .correlation import Correlation, Seen
+from .correlation_state import Observed
+from .intake import SourceIntake
 from .journal import LOGGER, Throttle
 from .metrics import Metrics
-from .readiness import Progress
 from .settings import SinkSettings
 from .sinks.selection import selects
 from .store import Excepted, Outgoing, Settled, Store, StoreFull
@@ -38,67 +41,21 @@ _ROOM_SECONDS = 0.5
 """How often a batch that found the store full asks again."""
 
 
-class SourceIntake:
-    """What a source is given (``batches.Intake``): a bounded queue, counters, its checkpoints and its dead letters.
+@dataclass(slots=True)
+class Judged:
+    """What a batch raised.
 
     Attributes:
-        progress: How detection gets on with its batches.
-        is_connected, lags: What the source has told last, lags by stream.
+        outgoing: Its alerts.
+        excepted: Matches that raise none.
+        seen: Events for correlation rules.
+        observed: What these take of them, as far as it is new.
     """
 
-    def __init__(self, source: Source, queue: int, store: Store, metrics: Metrics, dead: DeadLetterFile) -> None:
-        self.checkpoints: Mapping[str, Json] = store.checkpoints(source.name)
-        self.stopping = asyncio.Event()
-        self.queue: asyncio.Queue[Batch | None] = asyncio.Queue(queue)
-        self.progress = Progress()
-        self.is_connected = False
-        self.lags: dict[str, float] = {}
-        self._source = source
-        self._metrics = metrics
-        self._dead = dead
-        self._losses = Throttle(f"source {source.name}: lost")
-        self._failures = Throttle(f"source {source.name}")
-        self.problems = Throttle(f"source {source.name}: not read")
-
-    async def put(self, batch: Batch) -> None:
-        """Hand over a batch; waits while the queue is full."""
-        await self.queue.put(batch)
-
-    def dropped(self, count: int, reason: str) -> None:
-        """Count and log what was lost."""
-        self._metrics.dropped.labels(self._source.name, reason).inc(count)
-        self._losses.warning(f"{count}: {reason}")
-
-    def problem(self, reason: str) -> None:
-        """Count and log a failure that will be tried again."""
-        self._metrics.failures.labels(self._source.name).inc()
-        self._failures.warning(reason)
-
-    def connected(self, connected: bool) -> None:
-        """Note whether the source can receive."""
-        self.is_connected = connected
-        self._metrics.connected.labels(self._source.name).set(connected)
-
-    def lag(self, stream: str, value: float | None) -> None:
-        """Note how far reading is behind, or that the stream is gone."""
-        labels = (self._source.name, stream, self._source.lag_unit)
-        if value is None:
-            if self.lags.pop(stream, None) is not None:
-                self._metrics.lag.remove(*labels)
-            return
-        self.lags[stream] = value
-        self._metrics.lag.labels(*labels).set(value)
-
-    async def dead_letter(self, letter: DeadLetter) -> None:
-        """Put a message aside and count it."""
-        await self._dead.append([message_record(letter.reason, letter.place, letter.raw)])
-        self._metrics.dead_letters.labels(self._source.name).inc()
-        self._failures.warning(f"put aside in {self._dead.path}: {letter.reason}")
-
-    def finish(self) -> None:
-        """Log what was counted and not shown."""
-        for throttle in (self._losses, self._failures, self.problems):
-            throttle.end_period()
+    outgoing: list[Outgoing] = field(default_factory=list)
+    excepted: list[Excepted] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+    observed: Sequence[Observed] = ()
 
 
 class Detection:
@@ -111,6 +68,7 @@ class Detection:
         store: Where alerts and checkpoints go.
         metrics: What is counted.
         wake: Called with the names of the sinks for which new alerts wait.
+        correlation: The correlation rules.
 
     Attributes:
         ruleset, sinks, redaction: As given; may be replaced, which the next record follows.
@@ -125,11 +83,14 @@ class Detection:
         store: Store,
         metrics: Metrics,
         wake: Callable[[Iterable[str]], None],
+        correlation: Correlation,
     ) -> None:
         self.ruleset = ruleset
         self.sinks = sinks
         self.redaction = redaction
         self.tuning = Tuning()
+        self.correlation = correlation
+        self._owed: list[Outgoing] = []
         self._store = store
         self._metrics = metrics
         self._wake = wake
@@ -137,22 +98,23 @@ class Detection:
 
     async def run(self, source: Source, intake: SourceIntake) -> None:
         """Judge what comes through *intake* until the end of its input."""
+        self.correlation.begin(source.name)
         while (batch := await intake.queue.get()) is not None:
             intake.progress.step()
             self._count(source, intake, batch)
-            outgoing: list[Outgoing] = []
-            excepted: list[Excepted] = []
+            judged = Judged()
             for start in range(0, len(batch.records), _SLICE):
                 began = time.perf_counter()
                 for record in batch.records[start : start + _SLICE]:
-                    self._judge(source, batch, record, outgoing, excepted)
+                    self._judge(source, batch, record, judged)
                 self._metrics.judging.labels(source.name).inc(time.perf_counter() - began)
                 intake.progress.step()
                 await asyncio.sleep(0)
-            new = await self._settle(source, intake, batch, outgoing, excepted)
+            new = await self._conclude(source, intake, batch, judged)
             if batch.settled is not None:
                 batch.settled(new)
             intake.progress.rest()
+        self.correlation.end(source.name)
         intake.finish()
 
     def _count(self, source: Source, intake: SourceIntake, batch: Batch) -> None:
@@ -165,28 +127,31 @@ class Detection:
         for problem in batch.problems:
             intake.problems.warning(f"{problem.reason}: {problem.excerpt}")
 
-    def _judge(
-        self, source: Source, batch: Batch, record: Record, outgoing: list[Outgoing], excepted: list[Excepted]
-    ) -> None:
+    def _judge(self, source: Source, batch: Batch, record: Record, judged: Judged) -> None:
         """Add what one record raises; its log source leaves out rules for other ones, as ``scan`` does."""
         logsource = record.logsource
         if logsource == _UNKNOWN:
             logsource = self.ruleset.route(record.event)
-        matches = self.ruleset.match(record.event, logsource)
+        matches = self.ruleset.match(record.event, logsource, members=self.correlation.is_active)
         if not matches:
             return
         place = {"name": source.name, "type": source.kind, **batch.place(record)}
         now = datetime.now(UTC)
         exceptions = self.tuning.exceptions
+        admitted = []
         for match in matches:
             if exceptions and (name := exceptions.excepting(match, now.date())) is not None:
-                excepted.append(Excepted(alert_id(match, place)[0], name, now.timestamp(), match.rule.id))
+                judged.excepted.append(Excepted(alert_id(match, place)[0], name, now.timestamp(), match.rule.id))
                 self._metrics.matched(match.rule, 0.0)
                 continue
-            began = time.perf_counter()
-            alert = make_alert(match, record, place, now, self.redaction)
-            self._metrics.matched(match.rule, time.perf_counter() - began)
-            outgoing.append(self._addressed(match, alert, now.timestamp()))
+            admitted.append(match)
+            if match.rule.generate:
+                began = time.perf_counter()
+                alert = make_alert(match, record, place, now, self.redaction)
+                self._metrics.matched(match.rule, time.perf_counter() - began)
+                judged.outgoing.append(self._addressed(match, alert, now.timestamp()))
+        if admitted and self.correlation.is_active:
+            judged.seen.append(Seen(admitted, record, place))
 
     def _addressed(self, match: Match, alert: Mapping[str, Json], now: float) -> Outgoing:
         """Return an alert with the sinks that want it, when, and what it needs to pass suppression."""
@@ -199,25 +164,77 @@ class Detection:
         claim = self.tuning.suppression.claim(match, alert, now) if self.tuning.suppression else None
         return Outgoing(alert, sinks, due, claim)
 
-    async def _settle(  # noqa: PLR0913 - a batch, where it came from, and what it raised
-        self,
-        source: Source,
-        intake: SourceIntake,
-        batch: Batch,
-        outgoing: Sequence[Outgoing],
-        excepted: Sequence[Excepted],
-        *,
-        more: bool = False,
+    async def _conclude(
+        self, source: Source, intake: SourceIntake, batch: Batch, judged: Judged
+    ) -> list[Mapping[str, Json]]:
+        """Keep what a batch raised, and what correlation rules make of it; return the alerts that are new."""
+        correlation = self.correlation
+        if not judged.seen:
+            new = await self._settle(source, intake, batch, judged)
+        else:
+            async with correlation.lock:
+                found = correlation.observe(judged.seen)
+                observed = [one for one, _ in found]
+                judged.observed = await self._store.unseen(source.name, batch.checkpoint, observed)
+                fresh = {one.id for one in judged.observed}
+                judged.outgoing += self._raised(correlation.take(pair for pair in found if pair[0].id in fresh))
+                new = await self._settle(source, intake, batch, judged)
+        if batch.records and correlation.is_active:
+            correlation.tell(source.name, batch.records[-1])
+        return new
+
+    def _raised(self, found: Iterable[CorrelationMatch]) -> Iterator[Outgoing]:
+        """Yield the alerts of what correlation rules found; exceptions for these rules look at the event and the group."""
+        now = datetime.now(UTC)
+        for one in found:
+            match = Match(one.rule, {**one.event, **one.group})
+            name = self.tuning.exceptions.excepting(match, now.date()) if self.tuning.exceptions else None
+            self._metrics.matched(one.rule, 0.0)
+            if name is None:
+                alert = make_correlation_alert(one, Match(one.rule, one.event), now, self.redaction)
+                yield self._addressed(match, alert, now.timestamp())
+            else:
+                self._metrics.excepted.labels(name, self._metrics.id_label(one.rule.id)).inc()
+
+    async def correlate(self, *, ended: bool = False) -> None:
+        """Tell what correlation rules find as time passes, and keep their state; to be called every second or so.
+
+        Args:
+            ended: Whether no more input will come, so that nothing is waited for.
+
+        Raises:
+            StoreFull: There is no room; it is told the next time.
+        """
+        correlation = self.correlation
+        if not correlation.is_active:
+            return
+        async with correlation.lock:
+            self._owed += self._raised(correlation.release(ended=ended))
+            if self._owed:
+                settled = await self._store.settle("", self._owed, None, observed=[correlation.released()])
+                self._owed = []
+                self._announce(settled)
+            await correlation.keep()
+
+    async def _settle(
+        self, source: Source, intake: SourceIntake, batch: Batch, judged: Judged, *, more: bool = False
     ) -> list[Mapping[str, Json]]:
         """Keep the alerts, and the checkpoint unless *more* of the batch follow; return those that are new.
 
-        Where there is no room for all of them, they are kept one half after the other, as sinks make room.
+        Where there is no room for all of them, they are kept one half after the other, as sinks make room. What was observed
+        goes with the last: until then it is not seen.
         """
+        outgoing, excepted = judged.outgoing, judged.excepted
         waited = False
         while True:
             try:
                 settled = await self._store.settle(
-                    source.name, outgoing, batch.checkpoint, more=more, excepted=excepted
+                    source.name,
+                    outgoing,
+                    batch.checkpoint,
+                    more=more,
+                    excepted=excepted,
+                    observed=judged.observed,
                 )
                 break
             except StoreFull:
@@ -225,11 +242,13 @@ class Detection:
                     continue
                 if len(outgoing) > 1:
                     half = len(outgoing) // 2
-                    first = await self._settle(source, intake, batch, outgoing[:half], excepted, more=True)
-                    return first + await self._settle(source, intake, batch, outgoing[half:], (), more=more)
+                    first = Judged(outgoing[:half], excepted)
+                    rest = Judged(outgoing[half:], observed=judged.observed)
+                    new = await self._settle(source, intake, batch, first, more=True)
+                    return new + await self._settle(source, intake, batch, rest, more=more)
                 if outgoing and not self._store.could_hold(outgoing[0].alert):
                     await self._put_aside(intake, outgoing)
-                    outgoing = ()
+                    outgoing = []
                     continue
                 if not waited:
                     waited = True

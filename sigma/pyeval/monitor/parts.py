@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from .batches import PartError, Sink, Source
 from .delivery import Delivery
-from .detection import Detection, SourceIntake
+from .detection import Detection
+from .intake import SourceIntake
 from .journal import LOGGER
 from .settings import SinkSettings, SourceSettings
 

@@ -25,9 +25,11 @@ from sigma.pyeval.ruleset import Ruleset
 
 from .batches import PartError, Sink, Source
 from .configuration import Configuration
+from .correlation import Correlation
 from .dead_letters import DeadLetterFile
 from .delivery import Delivery
-from .detection import Detection, SourceIntake
+from .detection import Detection
+from .intake import SourceIntake
 from .journal import LOGGER
 from .kinds import Served, create_sink, create_source
 from .metrics import Metrics
@@ -108,7 +110,10 @@ class Service:
         self._store = Store(state / "state.sqlite", configuration.spool_bytes, configuration.history)
         self._sources: dict[str, SourcePart] = {}
         self._sinks: dict[str, SinkPart] = {}
-        self._detection = Detection(ruleset, {}, configuration.redaction, self._store, self.metrics, self._wake)
+        correlation = Correlation(ruleset, configuration.correlation, self._store, configuration.spool_bytes)
+        self._detection = Detection(
+            ruleset, {}, configuration.redaction, self._store, self.metrics, self._wake, correlation
+        )
         self._detection.tuning = tuning
         self.readiness = Readiness(lambda: self._detection.ruleset, self._sources, self._sinks)
         self.metrics.took_over(ruleset)
@@ -149,6 +154,7 @@ class Service:
         await self._tell_leftovers()
         in_time, failed = True, False
         try:
+            await self._keep_correlation_state()
             async with self._group as group:
                 upkeep = [group.create_task(self._keep_up(), name="state")]
                 served = asyncio.Event()
@@ -169,6 +175,8 @@ class Service:
                     task.cancel()
                 began, seconds = time.monotonic(), self._now.configuration.stop_seconds
                 in_time = await self._all(part.stop(seconds * _SOURCES_SHARE) for part in self._sources.values())
+                if not self._stop.is_set():
+                    await self._correlate(ended=True)
                 deadline = began + seconds * (1 - _SERVER_SHARE)
                 in_time &= await self._all(part.stop(deadline) for part in self._sinks.values())
                 served.set()
@@ -225,6 +233,7 @@ class Service:
         self._detection.sinks = {name: part.settings for name, part in self._sinks.items()}
         self._detection.ruleset, self._detection.redaction = wanted.ruleset, configuration.redaction
         self._detection.tuning = wanted.tuning
+        await self._detection.correlation.change(wanted.ruleset, configuration.correlation)
         self._store.most_history = configuration.history
         begun = []
         for name, source in sources.items():
@@ -299,6 +308,7 @@ class Service:
                 await self._detection.sweep()
             except StoreFull:
                 LOGGER.error("no room for checkpoints: the disk of %s is full", self._now.configuration.state)
+            await self._correlate()
             waiting = await self._store.waiting()
             for name in {**self._sinks, **waiting}:
                 self.metrics.waiting.labels(name).set(waiting.get(name, 0))
@@ -307,6 +317,20 @@ class Service:
                 self.metrics.accepting.labels(name).set(part.delivery.failing is None)
                 self.metrics.oldest.labels(name).set(oldest_age(await self._store.pending(name, 1)))
             self.metrics.ready.set(self.readiness.is_ready())
+
+    async def _keep_correlation_state(self) -> None:
+        try:
+            await self._detection.correlation.keep()
+        except StoreFull as error:
+            raise PartError(
+                "no room for the state of correlation rules; see spool_bytes, and the room on the disk"
+            ) from error
+
+    async def _correlate(self, *, ended: bool = False) -> None:
+        try:
+            await self._detection.correlate(ended=ended)
+        except StoreFull:
+            LOGGER.error("no room for what correlation rules found; it is told when there is: see spool_bytes")
 
     async def _tell_leftovers(self) -> None:
         """Say what waits from an earlier run, also for sinks that the configuration no longer has."""

@@ -106,7 +106,7 @@ class Store:
         noted = {stream: one.state for (name, stream), one in self._unsaved.items() if name == source}
         return written | noted
 
-    async def settle(
+    async def settle(  # noqa: PLR0913 - the parts of one transaction
         self,
         source: str,
         alerts: Sequence[Outgoing],

@@ -18,13 +18,19 @@ class Watermark:
     Args:
         lateness: How much later than others an event of one source may come, in seconds.
         clock: Tells seconds, monotonic.
+
+    Attributes:
+        lateness: As given; may be changed.
+        newest: The time that the source farthest ahead has come to; ``None`` before any has told.
     """
 
     def __init__(self, lateness: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._lateness = lateness
+        self.lateness = lateness
         self._clock = clock
-        self._newest: dict[str, float] = {}
         self._heard: dict[str, float] = {}
+        self._come_to: dict[str, float] = {}
+        self._told_at = 0.0
+        self.newest: float | None = None
 
     def begin(self, source: str) -> None:
         """Wait for *source* from now on, as for one that has just been heard."""
@@ -33,22 +39,20 @@ class Watermark:
     def end(self, source: str) -> None:
         """Wait for *source* no more."""
         self._heard.pop(source, None)
-        self._newest.pop(source, None)
+        self._come_to.pop(source, None)
 
-    def tell(self, source: str, newest: float) -> None:
-        """Note that *source* has come to *newest*, seconds since the epoch; that it was farther before stays true."""
-        self._heard[source] = self._clock()
-        self._newest[source] = max(newest, self._newest.get(source, newest))
+    def tell(self, source: str, moment: float) -> None:
+        """Note that *source* has come to *moment*, seconds since the epoch; that it was farther before stays true."""
+        self._told_at = self._heard[source] = self._clock()
+        self._come_to[source] = max(moment, self._come_to.get(source, moment))
+        self.newest = moment if self.newest is None else max(moment, self.newest)
 
     def now(self) -> float | None:
         """Return up to when everything has come, in seconds since the epoch; ``None`` where that cannot be said yet."""
         now = self._clock()
-        active = [source for source, heard in self._heard.items() if now - heard < IDLE_SECONDS]
-        if active:
-            if not all(source in self._newest for source in active):
+        waited_for = [source for source, heard in self._heard.items() if now - heard < IDLE_SECONDS]
+        if waited_for:
+            if not all(source in self._come_to for source in waited_for):
                 return None
-            return min(self._newest[source] for source in active) - self._lateness
-        if not self._newest:
-            return None
-        silent = now - max(self._heard[source] for source in self._newest)
-        return max(self._newest.values()) + silent - self._lateness
+            return min(self._come_to[source] for source in waited_for) - self.lateness
+        return None if self.newest is None else self.newest + (now - self._told_at) - self.lateness

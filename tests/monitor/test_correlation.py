@@ -1,0 +1,261 @@
+"""Correlation rules in the running service: over several sources, across restarts and reloads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import subprocess
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from sigma.pyeval.loading import parse_rules
+from sigma.pyeval.logs.records import Record
+from sigma.pyeval.monitor.batches import Checkpoint
+from sigma.pyeval.monitor.correlation import Correlation, CorrelationSettings, LocalZone, Seen
+from sigma.pyeval.monitor.correlation_state import Observed
+from sigma.pyeval.monitor.store import Store
+from sigma.pyeval.rules import LogSource
+
+from ..conftest import ROOT
+from .service import Workplace
+
+GUESSING = """
+title: Failed login
+name: failed
+logsource: {product: linux}
+detection:
+  selection: {MESSAGE|contains: 'failed for'}
+  condition: selection
+---
+title: Guessing
+id: 0e3f7a51-6d0c-4d5e-9b1a-0f3c2a7b9e10
+level: high
+correlation:
+  type: event_count
+  rules: [failed]
+  group-by: [host]
+  timespan: 60s
+  condition: {gte: 3}
+"""
+START = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30)
+
+
+def event(host: str, second: float, **fields: Any) -> dict[str, Any]:
+    moment = (START + timedelta(seconds=second)).isoformat()
+    return {"@timestamp": moment, "host": host, "MESSAGE": "failed for root", **fields}
+
+
+def lines(*events: Mapping[str, Any]) -> bytes:
+    return b"".join(json.dumps(one).encode() + b"\n" for one in events)
+
+
+def place_with(tmp_path: Path, *logs: str, **configuration: Any) -> Workplace:
+    sources = [
+        {"type": "file", "name": log, "paths": [str(tmp_path / log)], "start": "beginning", "format": "jsonl"}
+        for log in logs
+    ]
+    place = Workplace(tmp_path, sources=sources, **{"correlation": {"lateness": "1s"}, **configuration})
+    (tmp_path / "rules" / "guessing.yml").write_text(GUESSING)
+    return place
+
+
+def test_a_correlation_becomes_an_alert(tmp_path: Path) -> None:
+    """Members raise none of their own; the alert has group, window and events, and is as the schema says."""
+    (tmp_path / "events").write_bytes(lines(*(event("a", n) for n in range(3)), event("b", 3), event("b", 80)))
+    place = place_with(tmp_path, "events", redact=["secret"])
+    with place.start() as service:
+        service.until(place.alerts)
+        assert service.stop() == 0
+    [alert] = place.alerts()
+    jsonschema.validate(alert, json.loads((ROOT / "docs" / "alert.schema.json").read_text()))
+    assert alert["rule"]["title"] == "Guessing"
+    assert alert["event"]["host"] == "a"
+    assert alert["source"]["name"] == "events"
+    found = alert["correlation"]
+    assert (found["group"], found["count"]) == ({"host": "a"}, 3)
+    assert [one["source"]["offset"] for one in found["events"]] == [
+        len(lines(*(event("a", n) for n in range(count)))) for count in range(3)
+    ]
+
+
+def test_a_source_that_is_behind_is_waited_for(tmp_path: Path) -> None:
+    """One log is read to its end at once, the other grows only now: its older events count in order."""
+    (tmp_path / "fast").write_bytes(
+        lines(event("a", 0), event("a", 30)) + lines(*(event("x", n) for n in range(31, 900)))
+    )
+    (tmp_path / "slow").write_bytes(lines(event("a", 20)) + lines(*(event("y", n) for n in range(21, 900))))
+    place = place_with(tmp_path, "fast", "slow")
+    with place.start() as service:
+        service.until(lambda: [one for one in place.alerts() if one["correlation"]["group"] == {"host": "a"}])
+        assert service.stop() == 0
+    [alert] = [one for one in place.alerts() if one["correlation"]["group"] == {"host": "a"}]
+    assert [one["source"]["name"] for one in alert["correlation"]["events"]] == ["fast", "slow", "fast"]
+
+
+def test_windows_survive_kills_and_restarts(tmp_path: Path) -> None:
+    """Each host has three events far apart in the log; killed between them, each raises its alert under one id."""
+    chance = random.Random(3)
+    hosts, log = 40, tmp_path / "events"
+    log.write_bytes(b"")
+    place = place_with(tmp_path, "events")
+    for turn in range(3):
+        with place.start() as service:
+            with log.open("ab") as file:
+                for host in range(hosts):
+                    file.write(lines(event(f"h{host}", 15 * turn + host / 100)))
+                    file.flush()
+                    time.sleep(0.01)
+            service.until(lambda: "running" in service.log)
+            time.sleep(chance.random())
+            service.kill() if turn < 2 else service.until(lambda: len(place.alerts()) >= hosts)
+    ids: dict[str, set[str]] = {}
+    for alert in place.alerts():
+        ids.setdefault(alert["correlation"]["group"]["host"], set()).add(alert["id"])
+    assert ids.keys() == {f"h{host}" for host in range(hosts)}
+    assert all(len(found) == 1 for found in ids.values())
+
+
+def test_the_end_of_input_waits_for_nothing(tmp_path: Path) -> None:
+    (tmp_path / "events").write_bytes(b"")
+    place = place_with(tmp_path, correlation={"lateness": "1h"})
+    place.configuration["sources"] = [{"type": "stdin", "format": "jsonl"}]
+    place.write()
+    with place.start(stdin=subprocess.PIPE) as service:
+        assert service.process.stdin is not None
+        service.process.stdin.write(lines(*(event("a", n) for n in range(3))))
+        service.process.stdin.close()
+        assert service.process.wait(20) == 0
+    assert len(place.alerts()) == 1
+
+
+class Rig:
+    """Correlation rules on a store, without a service."""
+
+    def __init__(self, path: Path, rules: str = GUESSING, **settings: Any) -> None:
+        self.ruleset = parse_rules(rules)
+        self.store = Store(path / "state.sqlite", 8 << 20)
+        self.settings = CorrelationSettings(**settings)
+        self.correlation = Correlation(self.ruleset, self.settings, self.store, 8 << 20)
+
+    async def batch(self, *events: dict[str, Any], first: int = 0, complete: bool = True) -> list[str]:
+        """Take in a batch as detection does; return the ids of what it raised by the time of its last event."""
+        await self.correlation.keep()
+        seen = []
+        for number, one in enumerate(events, first):
+            record = Record(one, number, LogSource())
+            seen.append(Seen(self.ruleset.match(one, members=True), record, {"name": "events", "line": number}))
+        found = self.correlation.observe(seen)
+        checkpoint = Checkpoint("", first + len(events), complete)
+        fresh = await self.store.unseen("events", checkpoint, [one for one, _ in found])
+        ids = {one.id for one in fresh}
+        self.correlation.take(pair for pair in found if pair[0].id in ids)
+        await self.store.settle("events", [], checkpoint, observed=fresh)
+        self.correlation.tell("events", Record(events[-1], 0, LogSource()))
+        return [one.id for one in self.correlation.release(ended=True)]
+
+
+def test_what_was_observed_is_taken_in_again_after_a_restart(tmp_path: Path) -> None:
+    async def scenario() -> tuple[list[str], list[str]]:
+        first = Rig(tmp_path / "a")
+        assert await first.batch(event("a", 0), event("a", 1)) == []
+        unbroken = await first.batch(event("a", 2), first=2)
+        await first.store.close()
+        second = Rig(tmp_path / "b")
+        assert await second.batch(event("a", 0), event("a", 1)) == []
+        await second.store.close()
+        third = Rig(tmp_path / "b")
+        again = await third.batch(event("a", 2), first=2)
+        await third.store.close()
+        return unbroken, again
+
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    unbroken, again = asyncio.run(scenario())
+    assert len(unbroken) == 1
+    assert unbroken == again
+
+
+def test_lines_that_are_read_again_count_once(tmp_path: Path) -> None:
+    """Behind an incomplete checkpoint events come again; they were observed."""
+
+    async def scenario() -> None:
+        rig = Rig(tmp_path)
+        assert await rig.batch(event("a", 0), event("a", 1), complete=False) == []
+        assert await rig.batch(event("a", 0), event("a", 1), complete=False) == []
+        await rig.store.close()
+        rig = Rig(tmp_path)
+        assert await rig.batch(event("a", 0), event("a", 1), complete=False) == []
+        assert len(await rig.batch(event("a", 2), first=2)) == 1
+        await rig.store.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_kept_state_stands_for_what_was_observed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        rig = Rig(tmp_path)
+        await rig.batch(event("a", 0), event("a", 1))
+        assert len(rig.store.correlation_state().observed) == 2
+        await rig.correlation.change(rig.ruleset, rig.settings)
+        assert not rig.store.correlation_state().observed
+        await rig.store.close()
+        rig = Rig(tmp_path)
+        assert len(await rig.batch(event("a", 2), first=2)) == 1
+        await rig.store.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("rules", "goes_on"),
+    [(GUESSING, True), (GUESSING.replace("level: high", "level: low"), True), (GUESSING.replace("60s", "61s"), False)],
+    ids=["the same rules", "another level", "another timespan"],
+)
+def test_a_reload_keeps_what_is_remembered_where_the_rules_say_the_same(
+    rules: str, goes_on: bool, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        rig = Rig(tmp_path)
+        await rig.batch(event("a", 0), event("a", 1))
+        rig.ruleset = parse_rules(rules)
+        await rig.correlation.change(rig.ruleset, rig.settings)
+        assert bool(await rig.batch(event("a", 2), first=2)) is goes_on
+        await rig.store.close()
+
+    asyncio.run(scenario())
+
+
+def test_observed_ids_are_no_alert_ids() -> None:
+    assert Observed.of("0" * 32, b"").id != "0" * 32
+
+
+MISTAKES = [
+    ({"refire": "cooldown"}, "cooldown is given with refire: cooldown, and only then"),
+    ({"cooldown": "5m"}, "cooldown is given with refire: cooldown, and only then"),
+    ({"time_zone": "Mars/Base"}, "'Mars/Base' is no time zone that this machine knows"),
+    ({"time_zone": "../../etc/passwd"}, "is no time zone that this machine knows"),
+]
+
+
+@pytest.mark.parametrize(("settings", "finding"), MISTAKES)
+def test_settings_that_cannot_be_used(settings: dict[str, str], finding: str) -> None:
+    with pytest.raises(ValueError, match=finding):
+        CorrelationSettings(**settings)
+
+
+def test_the_local_zone_is_that_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        assert datetime(2026, 1, 1, 12, tzinfo=LocalZone()).astimezone(UTC).hour == 11
+        assert datetime(2026, 7, 1, 12, tzinfo=LocalZone()).astimezone(UTC).hour == 10
+    finally:
+        monkeypatch.undo()
+        time.tzset()
