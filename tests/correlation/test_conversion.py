@@ -61,10 +61,9 @@ def test_each_type_is_one_call(rule: Any, expected: str) -> None:
 def test_rules_are_found_by_id_or_name_in_any_order_and_file(tmp_path: Path) -> None:
     """A correlation first, an unrelated rule, then its members: pySigma 1.5 fails at that."""
     found = correlation("event_count", [A_ID.upper(), "a"], condition={"gte": 2})
-    assert convert(found, ABC[2], ABC[1], ABC[0]) == [
-        "equals(event, 'is', 'c')", "equals(event, 'is', 'b')", "equals(event, 'is', 'a')",
-        f"event_count(rules=('{A_ID}', 'a'), timespan=10, condition=('gte', 2))",
-    ]  # fmt: skip
+    *plain, call = convert(found, ABC[2], ABC[1], ABC[0])
+    assert sorted(plain) == [f"equals(event, 'is', '{name}')" for name in "abc"]  # pySigma 2 sorts them itself
+    assert call == f"event_count(rules=('{A_ID}', 'a'), timespan=10, condition=('gte', 2))"
     (tmp_path / "1.yml").write_text(text_of(found))
     (tmp_path / "2.yml").write_text(text_of(*ABC))
     assert counts(load_rules(tmp_path), *rows("ab")) == [0, 1, 0]
