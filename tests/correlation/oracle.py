@@ -141,18 +141,18 @@ def found_in(rule, rank, seen):
     found = []
     for order, (group, members) in enumerate(groups.items()):
         windows = closed_windows(rule, rank, order, members) if closes(rule) else sliding_windows(rule, rank, members)
-        for start, end, window, place in windows:
+        for start, end, window, raised_by, place in windows:
             if holds(rule, window):
                 match = Found(rule.key, group, start, end, len(window), measure(rule, window))
-                found.append((match, place))
-    return sorted(found, key=lambda row: (row[0].end, row[1]))
+                found.append((end, raised_by, match, place))
+    return [(match, place) for _, _, match, place in sorted(found, key=lambda row: row[:2])]
 
 
 def sliding_windows(rule, rank, members):
     """Each event ends a window."""
     for number, last in enumerate(members):
         window = [one for one in members[: number + 1] if one.time >= last.time - rule.timespan]
-        yield last.time - rule.timespan, last.time, window, (*last.place, rank)
+        yield last.time - rule.timespan, last.time, window, last.place, (*last.place, rank)
 
 
 def closed_windows(rule, rank, order, members):
@@ -161,7 +161,8 @@ def closed_windows(rule, rank, order, members):
     while left:
         end = left[0].time + rule.timespan
         window = [one for one in left if one.time <= end]
-        yield left[0].time, end, window, (1, rank, left[0].time, left[0].place)
+        place = (1, rank, left[0].time, left[0].place)
+        yield left[0].time, end, window, place, place
         left = left[len(window) :]
 
 

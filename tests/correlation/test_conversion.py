@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import sys
@@ -16,7 +17,9 @@ from sigma.exceptions import SigmaError
 from sigma.backends.pyeval import PyEvalBackend
 from sigma.pyeval import RuleLoadError, Ruleset, load_rules, parse_rules
 from sigma.pyeval.codegen import emit_linked, emit_standalone, json_record
+from sigma.pyeval.correlation.calls import CORRELATION_CALLS
 from sigma.pyeval.correlation.program import run_correlating
+from sigma.pyeval.correlation.source import emit_correlation
 
 from ..conftest import json_lines
 from .rules import correlation, counts, member, rows, ruleset, text_of
@@ -311,3 +314,25 @@ def test_the_sequences_of_another_engine(shared: Path) -> None:
         assert found == [own if other is None else other for own, other in zip(found, expected, strict=True)], sequence[
             "source"
         ]
+
+
+HOSTILE = ["'); import os; os.system('x') #", '"""', "\n# x\n", "\\", "{}", "\u202e", "\u2028", "\x00", "%s", "and"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("emit", [emit_standalone, emit_linked])
+def test_no_text_of_a_rule_becomes_code(emit: Any, text: str) -> None:
+    """Titles, names, group-by and value fields, aliases: literals in every module, which runs and finds."""
+    loaded = ruleset(member("a"), correlation(title="x", group_by=["g"], condition={"gte": 1}))
+    [rule] = loaded.correlations
+    call = emit_correlation(CORRELATION_CALLS["value_count"](
+        rules=(text,), timespan=10, condition=("gte", 1), group_by=(text,), fields=("al",), aliases=(("al", ((text, text),)),)
+    ))  # fmt: skip
+    hostile = dataclasses.replace(rule, title=text, name=text, expression=call, id=None, description=text)
+    base = dataclasses.replace(loaded.rules[0], name=text, title=text)
+    source = emit([base, hostile])
+    assert source.isascii()
+    namespace: dict[str, Any] = {"__name__": "detections"}
+    exec(compile(source, "detections.py", "exec"), namespace)
+    [match] = namespace["correlator"]().process({"is": "a", text: "x"}, 0)
+    assert match.group == {text: "x"}
