@@ -328,7 +328,7 @@ def test_no_text_of_a_rule_becomes_code(emit: Any, text: str) -> None:
     call = emit_correlation(CORRELATION_CALLS["value_count"](
         rules=(text,), timespan=10, condition=("gte", 1), group_by=(text,), fields=("al",), aliases=(("al", ((text, text),)),)
     ))  # fmt: skip
-    hostile = dataclasses.replace(rule, title=text, name=text, expression=call, id=None, description=text)
+    hostile = dataclasses.replace(rule, title=text, name=f"{text} too", expression=call, description=text)
     base = dataclasses.replace(loaded.rules[0], name=text, title=text)
     source = emit([base, hostile])
     assert source.isascii()
