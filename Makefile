@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-monitor test test-system test-pysigma2 test-lowest support lint types docs bench clean
+.PHONY: demo demo-monitor test test-system test-pysigma2 test-lowest support lint types docs bench bench-correlation clean
 
 demo: $(VENV)/.installed  ## scan the example logs with the example rules
 	$(BIN)/sigma-pyeval scan -r examples/rules -p linux_eval --format table examples/logs
@@ -43,6 +43,9 @@ docs: $(VENV)/.installed  ## write the generated parts of the documentation
 
 bench: $(VENV)/.installed $(VENV)-bench/.installed  ## measure speed and memory; OPTIONS=--quick to try it out
 	$(BIN)/python -m benchmarks --peers $(VENV)-bench/bin/python $(OPTIONS)
+
+bench-correlation: $(VENV)/.installed  ## measure correlation rules against windows and groups
+	$(BIN)/python -m benchmarks.correlation $(OPTIONS)
 
 clean:
 	rm -rf $(VENV) $(VENV)-* build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

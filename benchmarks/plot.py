@@ -24,7 +24,7 @@ class Line:
     dashed: bool = False
 
 
-def svg(title: str, subtitle: str, lines: Sequence[Line]) -> str:
+def svg(title: str, subtitle: str, lines: Sequence[Line], along: str = "rules") -> str:
     xs = sorted({x for line in lines for x, _ in line.points})
     ys = [y for line in lines for _, y in line.points]
     low, high = math.floor(math.log10(min(ys))), math.ceil(math.log10(max(ys)))
@@ -49,7 +49,7 @@ def svg(title: str, subtitle: str, lines: Sequence[Line]) -> str:
     for x in xs:
         parts.append(f'<path d="M{across(x):.1f} {HEIGHT - BOTTOM}v5" stroke="#8c959f"/>')
         parts.append(_text(across(x), HEIGHT - BOTTOM + 20, f"{x:,.0f}", 'text-anchor="middle" fill="#59636e"'))
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, "rules", 'text-anchor="middle" fill="#59636e"'))
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, along, 'text-anchor="middle" fill="#59636e"'))
     for line in lines:
         places = [(across(x), up(y)) for x, y in line.points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)

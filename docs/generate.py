@@ -14,6 +14,7 @@ DOCS = Path(__file__).parent
 SEMANTICS = DOCS / "semantics.md"
 CONFIGURATION = DOCS / "configuration.md"
 SCHEMA = DOCS / "configuration.schema.json"
+CORRELATIONS = DOCS / "correlations.md"
 
 
 def matcher_table() -> str:
@@ -47,6 +48,9 @@ def _between(mark: str, made: str, text: str) -> str:
 
 
 if __name__ == "__main__":
+    from timelines import with_timelines
+
     SEMANTICS.write_text(with_matchers(SEMANTICS.read_text(encoding="utf-8")), encoding="utf-8")
     CONFIGURATION.write_text(with_reference(CONFIGURATION.read_text(encoding="utf-8")), encoding="utf-8")
     SCHEMA.write_text(schema_text(), encoding="utf-8")
+    CORRELATIONS.write_text(with_timelines(CORRELATIONS.read_text(encoding="utf-8")), encoding="utf-8")

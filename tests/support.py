@@ -353,7 +353,7 @@ A rule that says one of these is left out with a message that names the rule, wh
 
 | construct | instead |
 |---|---|
-| correlation rules | convert the rules that they are about |
+| correlation rules that refer to nothing, to several rules of one name or to themselves; more: [correlations.md](correlations.md) | |
 | aggregations behind a pipe (`\\| count() > 5`), `near` | gone from Sigma |
 | `re` with `startswith` or `endswith` | `^` or `$` in the expression |
 | regular expressions of exponential time | another expression, or `unsafe_regex`; see [regex.md](regex.md) |

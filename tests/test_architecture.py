@@ -59,15 +59,17 @@ LAYERS = (
     ("sigma.pyeval.monitor",),
     ("sigma.pyeval.parallel",),
     ("sigma.pyeval.scanning", "sigma.pyeval.reports"),
+    ("sigma.pyeval.log_correlation",),
     ("sigma.pyeval.alerts",),
     ("sigma.pyeval.findings", "sigma.pyeval.marks", "sigma.pyeval.redaction", "sigma.pyeval.field_report"),
     ("sigma.pyeval.conditions", "sigma.pyeval.spans", "sigma.pyeval.entities"),
     ("sigma.pyeval.loading",),
     ("sigma.pyeval.cache", "sigma.pyeval.linked", "sigma.pyeval.diagnosis", "sigma.pyeval.documents"),
     ("sigma.pyeval.ruleset", "sigma.pyeval.codegen"),
-    ("sigma.pyeval.layout", "sigma.pyeval.engine"),
+    ("sigma.pyeval.layout", "sigma.pyeval.engine", "sigma.pyeval.correlation"),
     ("sigma.pyeval.expression",),
     ("sigma.pyeval.regex_safety",),
+    ("sigma.pyeval.event_time", "sigma.pyeval.events"),
     ("sigma.pyeval.matchers",),
 )
 
@@ -89,6 +91,19 @@ def test_imports_point_one_way(module: str, path: Path, package: str) -> None:
     layers = {name: layer_of(name) for name in modules_imported(path, package)}
     upward = {name for name, layer in layers.items() if layer is not None and layer < own}
     assert upward == set()
+
+
+def test_correlation_knows_nothing_of_rules_and_expressions() -> None:
+    """It is embedded in modules: of its own package it uses the matchers' reading of values and the times of events alone."""
+    allowed = ("matchers", "event_time", "events", "correlation", "literals", "standalone")
+    used = {
+        name.removeprefix("sigma.pyeval.").split(".")[0]
+        for module, path, package in own_modules()
+        if module.startswith("sigma.pyeval.correlation")
+        for name in modules_imported(path, package)
+        if name.startswith("sigma.pyeval")
+    }
+    assert used <= set(allowed)
 
 
 @pytest.mark.parametrize("folder", ["sigma", "sigma/backends", "sigma/pipelines"])

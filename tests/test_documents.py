@@ -11,9 +11,9 @@ import pytest
 from .conftest import ROOT
 
 
-def generator() -> object:
-    """Import docs/generate.py, which is no package."""
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+def generator(name: str = "generate") -> object:
+    """Import a script of docs, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -25,6 +25,14 @@ def test_the_matcher_table_is_current() -> None:
     """make docs leaves docs/semantics.md as it is."""
     text = (ROOT / "docs" / "semantics.md").read_text()
     assert generator().with_matchers(text) == text  # type: ignore[attr-defined]
+
+
+def test_the_timelines_are_current() -> None:
+    """make docs leaves docs/correlations.md as it is; each timeline is drawn by running its rule."""
+    text = (ROOT / "docs" / "correlations.md").read_text()
+    timelines = generator("timelines")
+    assert timelines.with_timelines(text) == text  # type: ignore[attr-defined]
+    assert set(re.findall(r"<!-- timeline (\w+) -->", text)) == set(timelines.TIMELINES)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")], ids=lambda path: path.name)

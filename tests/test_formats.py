@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from sigma.collection import SigmaCollection
-from sigma.exceptions import SigmaError
 
 from sigma.backends.pyeval import PyEvalBackend
 from sigma.pyeval import parse_rules
@@ -250,27 +249,6 @@ def test_a_module_reads_json_lines(
     with pytest.raises(SystemExit, match=r"^0$"):
         exec(program, {"__name__": "__main__"})
     assert capsys.readouterr() == ("", "")
-
-
-CORRELATION = """
-title: Many
-correlation: {type: event_count, rules: [base], group-by: [Image], timespan: 5m, condition: {gte: 10}}
-"""
-
-
-def test_a_correlation_rule_is_refused_and_its_members_load() -> None:
-    """Raised, collected by the backend, and collected by the loader: the same words."""
-    text = rule_yaml("sel: {A: x}\ncondition: sel", extra="name: base\n") + "---" + CORRELATION
-    with pytest.raises(SigmaError, match="correlation rules are not supported yet"):
-        PyEvalBackend().convert(SigmaCollection.from_yaml(text))
-    backend = PyEvalBackend(collect_errors=True)
-    backend.convert(SigmaCollection.from_yaml(text))
-    assert [str(error) for _, error in backend.errors if "correlation rules are not supported yet" in str(error)]
-    ruleset = parse_rules(text, on_error="collect")
-    assert [rule.title for rule in ruleset.rules] == ["Test"]
-    [error] = ruleset.errors
-    assert (error.title, error.reason) == ("Many", "correlation rules are not supported yet")
-    assert error.remedy == "convert its member rules alone"
 
 
 def test_a_generated_program_takes_no_arguments(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .correlation.calls import CorrelationError
+from .correlation.results import CorrelationMatch
 from .errors import RuleError, RuleLoadError
 from .expression import ExpressionError, compile_expression
 from .restrictiveness import Restrictiveness
-from .rules import LogSource, Match, Rule
+from .rules import CorrelationRule, LogSource, Match, Rule
 from .ruleset import Ruleset
 from .version import __version__
 
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from .loading import load_rules, parse_rules
 
 __all__ = [
+    "CorrelationError",
+    "CorrelationMatch",
+    "CorrelationRule",
     "ExpressionError",
     "LogSource",
     "Match",

@@ -338,4 +338,8 @@ def _collection(documents: list[dict[str, Any]], path: Path | None) -> SigmaColl
     options: dict[str, Any] = {"collect_filters": True, "resolve_references": False, "collect_errors": True}
     if path is not None:
         options["source"] = SigmaRuleLocation(path)
-    return SigmaCollection.from_dicts(documents, **options, **regex_policy())
+    try:
+        return SigmaCollection.from_dicts(documents, **options, **regex_policy())
+    except UnboundLocalError:
+        # pySigma goes on, without a condition, when it has collected that there is none it can read.
+        return SigmaCollection.from_dicts(documents, **options | {"collect_errors": False}, **regex_policy())

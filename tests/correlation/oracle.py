@@ -99,7 +99,7 @@ def matches_of(rule, rules, matches):
             group = tuple(carried[field_of(rule, name, member)] for name in rule.group_by)
             values = tuple(carried[field_of(rule, name, member)] for name in rule.fields)
             if rule.kind not in ("value_count", "event_count", "temporal", "temporal_ordered"):
-                values = values[0][1] if values[0][0] == "number" else None
+                values = number(values[0][1])
             if values is not None:
                 yield Seen(found.end, place, group, frozenset({member}), values)
 
@@ -123,10 +123,14 @@ def value_of(rule, member, event):
     values = tuple(event.get(field_of(rule, name, member)) for name in rule.fields)
     if rule.kind == "value_count":
         return None if None in values else tuple(map(typed, values))
-    value = values[0]
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
-    return Fraction(value)
+    return number(values[0])
+
+
+def number(value):
+    """Return the number that a value is, digits as text included, or None."""
+    if isinstance(value, str):
+        return Fraction(value) if value.isdecimal() else None
+    return Fraction(value) if isinstance(value, (int, float, Fraction)) and not isinstance(value, bool) else None
 
 
 def found_in(rule, rank, seen):
@@ -137,18 +141,18 @@ def found_in(rule, rank, seen):
     found = []
     for order, (group, members) in enumerate(groups.items()):
         windows = closed_windows(rule, rank, order, members) if closes(rule) else sliding_windows(rule, rank, members)
-        for start, end, window, place in windows:
+        for start, end, window, raised_by, place in windows:
             if holds(rule, window):
                 match = Found(rule.key, group, start, end, len(window), measure(rule, window))
-                found.append((match, place))
-    return sorted(found, key=lambda row: (row[0].end, row[1]))
+                found.append((end, raised_by, match, place))
+    return [(match, place) for _, _, match, place in sorted(found, key=lambda row: row[:2])]
 
 
 def sliding_windows(rule, rank, members):
     """Each event ends a window."""
     for number, last in enumerate(members):
         window = [one for one in members[: number + 1] if one.time >= last.time - rule.timespan]
-        yield last.time - rule.timespan, last.time, window, (*last.place, rank)
+        yield last.time - rule.timespan, last.time, window, last.place, (*last.place, rank)
 
 
 def closed_windows(rule, rank, order, members):
@@ -157,7 +161,8 @@ def closed_windows(rule, rank, order, members):
     while left:
         end = left[0].time + rule.timespan
         window = [one for one in left if one.time <= end]
-        yield left[0].time, end, window, (1, rank, left[0].time, left[0].place)
+        place = (1, rank, left[0].time, left[0].place)
+        yield left[0].time, end, window, place, place
         left = left[len(window) :]
 
 
@@ -165,7 +170,11 @@ def quieted(rule, found, refire, cooldown):
     kept, last = [], {}
     for match, place in found:
         since = match.end - last[match.group] if match.group in last else math.inf
-        if refire == "each" or (refire == "once" and since > rule.timespan) or (refire == "cooldown" and since >= cooldown):
+        if (
+            refire == "each"
+            or (refire == "once" and since > rule.timespan)
+            or (refire == "cooldown" and since >= cooldown)
+        ):
             kept.append((match, place))
             last[match.group] = match.end
     return kept
@@ -189,7 +198,9 @@ def holds(rule, window):
         return true_of(rule.condition, present)
     # Some set of rules that makes the condition true has occurred in order, and none beside it that would make it false.
     return any(
-        true_of(rule.condition, frozenset(chain)) and follow(chain, window) and robust(rule.condition, frozenset(chain), present)
+        true_of(rule.condition, frozenset(chain))
+        and follow(chain, window)
+        and robust(rule.condition, frozenset(chain), present)
         for length in range(len(rule.rules) + 1)
         for chain in itertools.combinations(rule.rules, length)
     )
@@ -244,7 +255,9 @@ def exact(rule, window):
             return (values[(len(values) - 1) // 2] + values[len(values) // 2]) / Fraction(2)
         case _:
             share = Fraction(rule.percentile) / 100
-            return next(value for value in values if Fraction(sum(other <= value for other in values), len(values)) >= share)
+            return next(
+                value for value in values if Fraction(sum(other <= value for other in values), len(values)) >= share
+            )
 
 
 def measure(rule, window):

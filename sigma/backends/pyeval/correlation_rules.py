@@ -69,7 +69,7 @@ def read_correlation(rule: SigmaCorrelationRule) -> Correlation:
         percentile = condition.percentile
     return Correlation(
         kind=rule.type.name.lower(),
-        rules=tuple(keys.values()),
+        rules=tuple(rule_key(reference.rule) or "" for reference in rule.referenced_rules),
         timespan=rule.timespan.seconds,
         condition=said,
         group_by=tuple(rule.group_by or ()),
@@ -124,7 +124,7 @@ def _exact(name: str, value: object, source: Any) -> int | float:
     """Return the number that is written, text of a number included, an integer where it is whole."""
     with contextlib.suppress(TypeError, ValueError, OverflowError):
         number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]  # anything may be written
-        if isinstance(value, int):
+        if isinstance(value, int) and not isinstance(value, bool):
             return value
         if math.isfinite(number):
             return int(number) if number.is_integer() else number

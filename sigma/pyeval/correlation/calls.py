@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 OPERATORS: Final = ("lt", "lte", "gt", "gte", "eq", "neq")
 RISING: Final = frozenset({"gt", "gte"})
@@ -42,8 +41,7 @@ class CorrelationError(ValueError):
         super().__init__(f"{finding}; {remedy}" if remedy else finding)
 
 
-@dataclass(frozen=True, slots=True)
-class Correlation:
+class Correlation(NamedTuple):
     """What a correlation rule says.
 
     Attributes:
@@ -87,6 +85,8 @@ class Correlation:
 
     def field_of(self, name: str, rule: str) -> str:
         """Return the field that *name*, a field or an alias, stands for in events of *rule*."""
+        if not self.aliases:
+            return name
         for alias, fields in self.aliases:
             if alias == name:
                 return dict(fields).get(rule, name)

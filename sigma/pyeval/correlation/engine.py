@@ -61,6 +61,7 @@ class Engine:
         if not lateness >= 0:
             raise ValueError(f"lateness is a number of seconds, not {lateness!r}")
         self._lateness = NEVER if lateness * SECOND >= FOREVER else round(lateness * SECOND)
+        self._followed = [key in self.observer.rules() for key in self.keys]
         self._rank = {key: number for number, key in enumerate(correlations)}
         self.newest = -FOREVER
         self.watermark = -FOREVER * 3
@@ -90,13 +91,12 @@ class Engine:
             return []
         self.newest = max(self.newest, time)
         self.watermark = max(self.watermark, self.newest - self._lateness)
-        found: list[CorrelationMatch] = []
+        if not self.pending and time <= self.watermark:
+            found = self._happen(observation) if observation.places else []
+            return found + self._close_before(self.watermark) if self._next_close < self.watermark else found
         if observation.places:
-            if not self.pending and time <= self.watermark:
-                found += self._happen(observation)
-            else:
-                heappush(self.pending, (time, self.serial, observation))
-        found += self._release()
+            heappush(self.pending, (time, self.serial, observation))
+        found = self._release()
         self.counts.pending = len(self.pending)
         return found
 
@@ -134,11 +134,25 @@ class Engine:
         return found
 
     def _happen(self, observation: Observation) -> list[CorrelationMatch]:
-        found = self._close_before(observation.time)
+        found = self._close_before(observation.time) if self._next_close < observation.time else []
         contribution = observation.contribution
         assert contribution is not None  # noqa: S101 - what has places has one
-        found += self._raise_all([(place, contribution) for place in observation.places], observation.time)
-        return found
+        if len(observation.places) == 1:
+            place = observation.places[0]
+            if not self._followed[place[0]]:  # nothing else can come of it: the way of nearly all events
+                match = self._take(place, contribution, observation.time)
+                return found if match is None else [*found, match]
+        return found + self._raise_all([(place, contribution) for place in observation.places], observation.time)
+
+    def _take(self, place: Place, contribution: Contribution, time: int) -> CorrelationMatch | None:
+        number, key, value = place
+        groups = self.groups[number]
+        match = groups.take(time, key, value, contribution)
+        if self.counts.groups > self.limits.groups or self.counts.held > self.limits.total:
+            self._make_room()
+        if groups.is_closing:
+            self._next_close = min(self._next_close, _closes(groups))
+        return match
 
     def _raise_all(self, todo: list[tuple[Place, Contribution]], time: int) -> list[CorrelationMatch]:
         """Take in what happens at one time, matches that count themselves included; return the matches."""
@@ -148,15 +162,12 @@ class Engine:
         order = len(waiting)
         while waiting:
             # In the engine's order: all that a correlation builds on has been told before its turn.
-            number, _, (_, key, value), contribution = heappop(waiting)
-            groups = self.groups[number]
-            match = groups.take(time, key, value, contribution)
-            self._make_room()
-            if groups.is_closing:
-                self._next_close = min(self._next_close, _closes(groups))
+            number, _, taken, contribution = heappop(waiting)
+            match = self._take(taken, contribution, time)
             if match is not None:
-                found.append((self._rank[groups.key], match))
-                for place, about in self.observer.about_match(groups.key, match, key):
+                key = self.keys[number]
+                found.append((self._rank[key], match))
+                for place, about in self.observer.about_match(key, match, taken[1]):
                     order += 1
                     heappush(waiting, (place[0], order, place, about))
         return [match for _, match in sorted(found, key=lambda ranked: ranked[0])]

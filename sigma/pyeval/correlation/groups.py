@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import OrderedDict, deque
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .calls import Correlation, CorrelationError
 from .keys import Key, shown
@@ -18,8 +17,7 @@ SECOND: Final = 1_000_000
 _LOG: Final = logging.getLogger("sigma.pyeval.correlation")
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """What a correlator holds at most.
 
     Attributes:
@@ -39,7 +37,6 @@ class Limits:
     pending: int = 100_000
 
 
-@dataclass(slots=True)
 class Counts:
     """What a correlator holds, and what it has had to leave out; for ``statistics``.
 
@@ -59,25 +56,29 @@ class Counts:
         pending: Events that wait now.
     """
 
-    events: int = 0
-    late: int = 0
-    without_group: int = 0
-    without_value: int = 0
-    evicted_groups: int = 0
-    evicted_events: int = 0
-    forced: int = 0
-    suppressed: int = 0
-    not_kept: int = 0
-    groups: int = 0
-    held: int = 0
-    text: int = 0
-    pending: int = 0
+    def __init__(self) -> None:
+        self.events = 0
+        self.late = 0
+        self.without_group = 0
+        self.without_value = 0
+        self.evicted_groups = 0
+        self.evicted_events = 0
+        self.forced = 0
+        self.suppressed = 0
+        self.not_kept = 0
+        self.groups = 0
+        self.held = 0
+        self.text = 0
+        self.pending = 0
+
+    def __repr__(self) -> str:
+        return f"Counts({', '.join(f'{name}={number}' for name, number in vars(self).items())})"
 
     def lost(self, name: str, number: int, reason: str) -> None:
         """Count a loss, and log it when it is the first, then at every power of ten."""
         before = getattr(self, name)
         setattr(self, name, before + number)
-        if before == 0 or int(math.log10(before)) < int(math.log10(before + number)):
+        if before == 0 or len(str(before)) < len(str(before + number)):
             _LOG.warning("correlation: %s (%d so far)", reason, before + number)
 
 
@@ -139,7 +140,8 @@ class Groups:
 
     def take(self, time: int, key: tuple[Key, ...], value: Any, contribution: Contribution) -> CorrelationMatch | None:
         """Take in an event of the group *key*; return the match that it raises."""
-        self._expire(time)
+        if self.open or self.quiet_until:
+            self._expire(time)
         group = self.open.get(key)
         if group is None:
             group = self.open[key] = Group(self.new_window(), time)

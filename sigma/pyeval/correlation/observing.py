@@ -79,10 +79,10 @@ class Observer:
         return frozenset(self._about)
 
     def observe(  # noqa: PLR0913, PLR0917 - the engine names each
-        self, rules: Iterable[str], event: Mapping[str, Any], time: int, by_arrival: bool, source: Any, serial: int
+        self, rules: Sequence[str], event: Mapping[str, Any], time: int, by_arrival: bool, source: Any, serial: int
     ) -> Observation:
         """Return what is taken from an event that matches *rules*; *serial* tells it from others without a source."""
-        about = [rule for rule in dict.fromkeys(rules) if rule in self._about]
+        about = [rule for rule in dict.fromkeys(rules) if rule in self._about] if rules else ()
         if not about:
             return Observation(time)
         self._counts.events += 1
@@ -94,8 +94,8 @@ class Observer:
         if not places:
             return Observation(time)
         text = event_text(event)
-        identity = source if source is not None else serial
-        name = hashlib.sha256(f"{json.dumps(identity, sort_keys=True, default=str)}\0{text}".encode()).hexdigest()[:32]
+        identity = str(serial) if source is None else json.dumps(source, sort_keys=True, default=str)
+        name = hashlib.sha256(f"{identity}\0{text}".encode()).hexdigest()[:32]
         kept = text if text is not None and len(text) <= LONGEST_EVENT else None
         return Observation(time, tuple(places), Contribution(time, by_arrival, tuple(about), name, source, kept))
 
@@ -132,7 +132,7 @@ class Observer:
         for rule in about:
             for number, bit in self._about[rule]:
                 correlation = self._correlations[number]
-                group = tuple(field_key(event, correlation.field_of(name, rule)) for name in correlation.group_by)
+                group = tuple([field_key(event, correlation.field_of(name, rule)) for name in correlation.group_by])
                 if None in group:
                     self._counts.without_group += 1
                     continue
@@ -166,13 +166,13 @@ class Observer:
 def event_text(event: Mapping[str, Any]) -> str | None:
     """Return *event* as JSON that reads back, what JSON does not have as text; ``None`` where it is nested too deeply."""
     try:
-        return json.dumps(event, default=_as_text)
+        return _ENCODER.encode(event)
     except (TypeError, ValueError):  # keys that are no text, integers of thousands of digits, circles
         pass
     except RecursionError:
         return None
     try:
-        return json.dumps(_plain(plain_event(event)), default=_as_text)
+        return _ENCODER.encode(_plain(plain_event(event)))
     except (TypeError, ValueError, RecursionError):
         return None
 
@@ -191,6 +191,9 @@ def _as_text(value: object) -> str | None:
     return text_of(value)
 
 
+_ENCODER: Final = json.JSONEncoder(default=_as_text)
+
+
 def _summary(key: str, match: CorrelationMatch) -> str:
     said = {"correlation": key, "group": dict(match.group), "count": match.count, "value": match.value}
-    return json.dumps(said, default=_as_text)
+    return _ENCODER.encode(said)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -50,7 +49,6 @@ class Contribution(NamedTuple):
         return found | {"event": None if self.text is None else self.event()}
 
 
-@dataclass(frozen=True, slots=True)
 class CorrelationMatch:
     """One correlation rule that became true of one group.
 
@@ -66,15 +64,36 @@ class CorrelationMatch:
         by_arrival: Whether any event's time is that of its arrival.
     """
 
-    rule: Any
-    id: str
-    group: Mapping[str, Any]
-    start_time: int
-    end_time: int
-    count: int
-    value: int | float | None
-    contributions: tuple[Contribution, ...]
-    by_arrival: bool
+    __slots__ = (
+        *("by_arrival", "contributions", "count", "end_time", "group"),
+        *("id", "rule", "start_time", "value"),
+    )
+
+    def __init__(  # noqa: PLR0913 - each by name
+        self,
+        *,
+        rule: Any,
+        id: str,  # noqa: A002 - what it is called everywhere
+        group: Mapping[str, Any],
+        start_time: int,
+        end_time: int,
+        count: int,
+        value: int | float | None,
+        contributions: tuple[Contribution, ...],
+        by_arrival: bool,
+    ) -> None:
+        self.rule = rule
+        self.id = id
+        self.group = group
+        self.start_time = start_time
+        self.end_time = end_time
+        self.count = count
+        self.value = value
+        self.contributions = contributions
+        self.by_arrival = by_arrival
+
+    def __repr__(self) -> str:
+        return f"<CorrelationMatch {self.id} of {dict(self.group)} at {time_text(self.end_time)}, {self.count} events>"
 
     @property
     def start(self) -> datetime:
