@@ -1,23 +1,33 @@
-"""What every connection and request of the server has to keep to: how many, how often, how large, how slow."""
+"""What every connection and request of the server has to keep to: how many, how often, how large, how slow, by which name."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Collection
 from typing import Any, Final
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .access import client_address
+from .access import client_address, is_own_name
 from .journal import Throttle
 from .rates import ClientRates
 
 _FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+"""On every reply that does not set them itself: whatever it holds, a browser neither runs, frames, shares nor keeps it."""
 
 
 class BoundedHttp(H11Protocol):
@@ -93,13 +103,21 @@ class Guard:
         max_body_bytes: Longest request body, as it is sent.
         body_seconds: How long a body may take to come.
         refused: Logs what is refused.
+        names: The names by which clients may call the server besides its addresses; ``None`` for any. Without a token it
+            must not be any: a page of a foreign name that is made to point here (DNS rebinding) would be of one origin with it.
 
     Attributes:
         active: The tasks of requests and WebSockets that are being served.
     """
 
-    def __init__(
-        self, app: ASGIApp, rates: ClientRates, max_body_bytes: int, body_seconds: float, refused: Throttle
+    def __init__(  # noqa: PLR0913, PLR0917 - the server names each
+        self,
+        app: ASGIApp,
+        rates: ClientRates,
+        max_body_bytes: int,
+        body_seconds: float,
+        refused: Throttle,
+        names: Collection[str] | None = None,
     ) -> None:
         self.active: set[asyncio.Task[Any]] = set()
         self._app = app
@@ -107,9 +125,12 @@ class Guard:
         self._max_body_bytes = max_body_bytes
         self._body_seconds = body_seconds
         self._refused = refused
+        self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or WebSocket."""
+        if scope["type"] == "http":
+            send = _with_headers(send)
         if refusal := self._refusal(HTTPConnection(scope)):
             await refusal(scope, receive, send)
             return
@@ -130,6 +151,13 @@ class Guard:
         if wait := self._rates.take(address):
             self._refused.warning(f"{address} comes too often, see requests_per_second")
             return JSONResponse({"error": "too many requests"}, 429, {"Retry-After": str(math.ceil(wait))})
+        if self._names is not None and not is_own_name(connection.headers.get("host", ""), self._names):
+            self._refused.warning(f"{address} calls the server by a name that is not its own, see server.names")
+            return JSONResponse({"error": "not a name of this server; see server.names"}, 421)
+        if "transfer-encoding" in connection.headers and "content-length" in connection.headers:
+            # RFC 9112 section 6.1: a proxy may have read the other one, and taken for a body what is a request here.
+            error = {"error": "Content-Length and Transfer-Encoding exclude each other"}
+            return JSONResponse(error, 400, {"Connection": "close"})
         length = Headers(scope=connection.scope).get("content-length", "0")
         if connection.scope["type"] == "http" and int(length) > self._max_body_bytes:  # h11 lets digits through only
             return JSONResponse(
@@ -159,6 +187,17 @@ class Guard:
             return message
 
         return bounded
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return sending
 
 
 class _Begun:

@@ -8,7 +8,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import uvicorn
 from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
@@ -21,6 +21,7 @@ from starlette.routing import BaseRoute
 from .batches import PartError
 from .guard import BoundedHttp, Guard
 from .journal import Throttle
+from .listener import BoundedListener
 from .rates import ClientRates
 from .settings import Settings
 
@@ -34,6 +35,9 @@ PONG_SECONDS: Final = 90.0
 
 CLOSING_SECONDS: Final = 1
 """Connections may take so long to close when all requests have ended."""
+
+_SPARE_CONNECTIONS: Final = 64
+"""Connections beyond ``max_connections`` that are taken all the same: those being answered 503, and TLS handshakes."""
 
 FIRST_FREE_PORT: Final = 1024
 LOW_PORTS: Final = f"ports below {FIRST_FREE_PORT} need the capability CAP_NET_BIND_SERVICE"
@@ -85,7 +89,7 @@ class ServerLimits(Settings):
     """Requests and new WebSockets of one client address (IPv6: of one /64); twice as many at once after a pause."""
 
     head_seconds: float = Field(default=10, gt=0, le=600)
-    """A connection on which no whole request head came for so long is closed."""
+    """A connection on which no whole request head came for so long is closed; so is one whose TLS handshake takes longer."""
 
     body_seconds: float = Field(default=30, gt=0, le=3600)
     """A request whose body takes longer is answered 408."""
@@ -105,6 +109,13 @@ class ServerSettings(Settings):
 
     insecure: bool = False
     """Allow an address beyond loopback without TLS; the token and all events can be read on the way then."""
+
+    names: tuple[str, ...] = ()
+    """Names by which clients may call the server where no token is set, such as that of a proxy in front of it; addresses
+    and ``localhost`` are always right. With a token any name is."""
+
+    page: bool = True
+    """Serve the live page and its API."""
 
     limits: ServerLimits = ServerLimits()
     """How much clients may ask for."""
@@ -168,7 +179,12 @@ class Server:
             limits.max_body_bytes,
             limits.body_seconds,
             self._refused,
+            None if settings.token is not None else {name.lower() for name in settings.names},
         )
+
+    def replace_routes(self, routes: Sequence[BaseRoute]) -> None:
+        """Serve *routes* from the next request on."""
+        self._app.router.routes[:] = routes
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Serve until *stopping* is set; then take no more connections, and let requests in flight end.
@@ -177,7 +193,7 @@ class Server:
             ServerError: The address cannot be bound, or the certificate not be used.
         """
         listener = self._bind()
-        serving = _Serving(self._configured())
+        serving = _Serving(self._configured(), self._settings.limits.head_seconds)
         task = asyncio.create_task(serving.serve([listener]), name="uvicorn")
         try:
             await _first(task, serving.listening)
@@ -202,14 +218,16 @@ class Server:
         for late in list(self._guard.active):
             late.cancel()
 
-    def _bind(self) -> socket.socket:
+    def _bind(self) -> BoundedListener:
         host, port = split_address(self._settings.listen)
         listener = None
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(
                 host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
-            listener = socket.socket(family, kind, protocol)
+            listener = BoundedListener(family, kind, protocol)
+            listener.most = self._settings.limits.max_connections + _SPARE_CONNECTIONS
+            listener.refused = self._refused
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
         except OSError as error:
@@ -256,19 +274,32 @@ class Server:
 
 
 class _Serving(uvicorn.Server):
-    """uvicorn's server without its hold on signals, which are the service's."""
+    """uvicorn's server without its hold on signals, which are the service's, and with a bound for the TLS handshake."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, handshake_seconds: float) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
         self.servers = []
+        self._handshake_seconds = handshake_seconds
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup([])  # uvicorn's own listening has no bound for the handshake: a minute, for asyncio
+        config = self.config
+
+        def protocol() -> asyncio.Protocol:
+            arguments: Any = {"config": config, "server_state": self.server_state, "app_state": self.lifespan.state}
+            return config.http_protocol_class(**arguments)
+
+        seconds = self._handshake_seconds if config.ssl else None
+        for listener in sockets or ():
+            server = await asyncio.get_running_loop().create_server(
+                protocol, sock=listener, ssl=config.ssl, backlog=config.backlog, ssl_handshake_timeout=seconds
+            )
+            self.servers.append(server)
         self.listening.set()
 
     def stop_listening(self) -> None:
