@@ -71,8 +71,11 @@ class KeptIntake:
     def connected(self, connected: bool) -> None:
         self.is_connected = connected
 
-    def lag(self, stream: str, value: float) -> None:
-        self.lags[stream] = value
+    def lag(self, stream: str, value: float | None) -> None:
+        if value is None:
+            del self.lags[stream]
+        else:
+            self.lags[stream] = value
 
     async def dead_letter(self, letter: DeadLetter) -> None:
         self.letters.append(letter)

@@ -427,7 +427,7 @@ def test_client_that_goes_away() -> None:
         async with running(source, intake), serving(source.routes(), limits={"head_seconds": 5}) as address:
             await intake.until(lambda: intake.is_connected)
             host, port = address.split(":")
-            head = b"POST /ingest/in HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n"
+            head = b"POST /ingest/in HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\n"
             for request in (head + b"{", head + b'{"a": 1}'):  # within the body, and while it waits for its reply
                 _, writer = await asyncio.open_connection(host, int(port))
                 writer.write(request)

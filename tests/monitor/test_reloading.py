@@ -196,8 +196,9 @@ def test_sources_and_sinks_come_and_go(tmp_path: Path, log: pytest.LogCaptureFix
             place.configuration["sinks"].append({"type": "file", "name": "more", "path": str(tmp_path / "more.jsonl")})
             place.write()
             await inside.alerts(2)
-            await inside.until((tmp_path / "more.jsonl").exists)
-            assert json.loads((tmp_path / "more.jsonl").read_text())["event"]["MESSAGE"] == "evil-marker 2"
+            more = tmp_path / "more.jsonl"
+            await inside.until(lambda: more.exists() and more.read_bytes().endswith(b"\n"))
+            assert json.loads(more.read_text())["event"]["MESSAGE"] == "evil-marker 2"
             del place.configuration["sources"][0], place.configuration["sinks"][0]
             place.write()
             await inside.until(lambda: inside.reloads("ok") == 2)

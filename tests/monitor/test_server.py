@@ -195,9 +195,9 @@ def test_slow_head_is_closed() -> None:
     async def scenario() -> None:
         async with serving(ROUTES, limits={"head_seconds": 0.2}) as address:
             assert await raw_reply(address, b"") == b""
-            assert await raw_reply(address, b"GET /hello HTTP/1.1\r\nHost: x\r\n") == b""
+            assert await raw_reply(address, b"GET /hello HTTP/1.1\r\nHost: localhost\r\n") == b""
             # also behind a first request on the same connection
-            first = await raw_reply(address, b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\nGET /he")
+            first = await raw_reply(address, b"GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\nGET /he")
             assert first.startswith(b"HTTP/1.1 200 OK")
             assert first.endswith(b"hello")
 
@@ -244,7 +244,9 @@ def test_head_time_does_not_run_while_a_request_is_served() -> None:
 def test_slow_body_is_answered_408() -> None:
     async def scenario() -> None:
         async with serving(ROUTES, limits={"body_seconds": 0.2}) as address:
-            reply = await raw_reply(address, b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc")
+            reply = await raw_reply(
+                address, b"POST /length HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc"
+            )
             assert reply.startswith(b"HTTP/1.1 408 ")
 
     asyncio.run(scenario())

@@ -19,11 +19,11 @@ import pytest
 import trustme
 from pydantic import ValidationError
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from sigma.pyeval.monitor.batches import Refused, SendError
-from sigma.pyeval.monitor.sinks.webhook import WebhookSettings, WebhookSink, retry_after, signature
+from sigma.pyeval.monitor.sinks.webhook import MOST_ANSWER_BYTES, WebhookSettings, WebhookSink, retry_after, signature
 from sigma.pyeval.monitor.sinks.webhook_presets import (
     PRESETS,
     read_elasticsearch,
@@ -294,6 +294,27 @@ def test_no_answer_in_time() -> None:
                 await sink.send([ALERT])
             await sink.close()
             await asyncio.sleep(0.1)
+
+    _run(scenario)
+
+
+def test_an_endless_answer_is_read_no_further_than_its_bound() -> None:
+    sent = 0
+    gone = asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while not gone.is_set():
+            sent += 1 << 20
+            yield b"x" * (1 << 20)
+            await asyncio.sleep(0)
+
+    async def scenario() -> None:
+        async with sink_to(Vendor(lambda _: StreamingResponse(pieces()))) as sink:
+            await sink.send([ALERT])
+            told = sent
+            gone.set()
+        assert MOST_ANSWER_BYTES <= told < 4 * MOST_ANSWER_BYTES  # with what was on its way
 
     _run(scenario)
 

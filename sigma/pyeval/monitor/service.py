@@ -314,8 +314,10 @@ class Service:
                 self.metrics.waiting.labels(name).set(waiting.get(name, 0))
             self.metrics.store_bytes.set(await self._store.used_bytes())
             for name, part in list(self._sinks.items()):
-                self.metrics.accepting.labels(name).set(part.delivery.failing is None)
-                self.metrics.oldest.labels(name).set(oldest_age(await self._store.pending(name, 1)))
+                oldest = oldest_age(await self._store.pending(name, 1))
+                if name in self._sinks:  # else a reload took it out meanwhile
+                    self.metrics.accepting.labels(name).set(part.delivery.failing is None)
+                    self.metrics.oldest.labels(name).set(oldest)
             self.metrics.ready.set(self.readiness.is_ready())
 
     async def _keep_correlation_state(self) -> None:
