@@ -18,7 +18,7 @@ from .oracle import Found, Rule, correlate, typed
 BASE = ("a", "b", "c")
 NUMBERS = st.sampled_from([0, 1, -2, 3, 0.1, 0.2, -0.3, 2.5, 1e300, -1e300, 7, 10**30])
 GROUPS = st.sampled_from(["x", "x", "x", 1, "1", True, 1.0, None])
-MEMBERS = st.sampled_from(["a", "a", "b", "c", "ab", "bc", "abc", ""]).map(frozenset)
+MEMBERS = st.sampled_from(["a", "b", "c", "ab", "ac", "bc", "abc", "abc", ""]).map(frozenset)
 FIELDS = st.fixed_dictionaries(
     {}, optional={"g": GROUPS, "h": st.sampled_from(["p", "q"]), "v": st.one_of(NUMBERS, GROUPS)}
 )
@@ -27,9 +27,10 @@ STEPS = st.lists(
     st.tuples(
         st.sampled_from([0, 0, 1, 1, 1, 2, 4, 11]),
         MEMBERS,
-        st.one_of(FULL, FIELDS),
+        st.one_of(FULL, FULL, FULL, FIELDS),
         st.sampled_from([0, 0, 0, 1, 3, 9]),
     ),
+    min_size=6,
     max_size=22,
 )
 
@@ -61,7 +62,7 @@ def correlations(draw, key, rules, names):
     """A rule about some of *rules*, grouped by some of *names*."""
     kind = draw(st.sampled_from(sorted(CORRELATION_CALLS)))
     members = tuple(draw(st.permutations(rules))[: draw(st.integers(1, len(rules)))])
-    group_by = tuple(name for name in names if draw(st.booleans()))
+    group_by = tuple(name for name in names if draw(st.integers(0, 5 if name == "v" else 2)) == 0)
     fields = ()
     if kind == "value_count":
         fields = tuple(draw(st.permutations(names))[: draw(st.integers(1, 2))]) if names else ()
@@ -73,16 +74,16 @@ def correlations(draw, key, rules, names):
         condition = draw(extended_conditions(members))
     else:
         condition = (
-            draw(st.sampled_from(["lt", "lte", "gt", "gte", "gte", "gte", "eq", "neq"])),
-            draw(st.sampled_from([1, 2, 3, 2.5, 0])),
+            draw(st.sampled_from(["lt", "lte", "gt", "gte", "gte", "gte", "gte", "eq", "neq"])),
+            draw(st.sampled_from([0, 1, 1, 2, 2, 2.5, 3])),
         )
     aliases = ()
-    if group_by and draw(st.booleans()):  # of the first group field, with another for one of the rules
+    if group_by and draw(st.integers(0, 2)) == 0:  # of the first group field, with another for one of the rules
         other = draw(st.sampled_from([name for name in names if name != "v"] or list(names)))
         aliases = (("who", tuple((one, other if one == members[0] else group_by[0]) for one in members)),)
         group_by = ("who", *group_by[1:])
     percentile = draw(st.sampled_from([0, 10, 50, 95, 99.5, 100])) if kind == "value_percentile" else None
-    return Rule(key, kind, members, draw(st.integers(1, 9)), condition, group_by, aliases, fields, percentile)
+    return Rule(key, kind, members, draw(st.integers(1, 12)), condition, group_by, aliases, fields, percentile)
 
 
 @st.composite
