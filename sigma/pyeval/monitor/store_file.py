@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any, Final
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Version of the tables; a file of an older one is brought up to date, one of a newer one is refused."""
 
 PAGE_BYTES: Final = 4096
@@ -31,6 +31,9 @@ CREATE TABLE windows (
   rule TEXT NOT NULL, PRIMARY KEY (entry, key)
 ) WITHOUT ROWID;
 CREATE INDEX windows_ending ON windows (ends);
+"""
+
+_SINCE_3 = """
 CREATE TABLE correlation_state (one INTEGER PRIMARY KEY CHECK (one = 1), state BLOB NOT NULL);
 CREATE TABLE observed (number INTEGER PRIMARY KEY AUTOINCREMENT, observation BLOB NOT NULL);
 """
@@ -44,7 +47,7 @@ _FROM_1 = """
 INSERT INTO pending (sink, due, number) SELECT sink, 0, number FROM pending_1;
 DROP TABLE pending_1;
 """
-_SCRIPTS = {0: _TABLES + _SINCE_2, 1: _TO_2 + _SINCE_2 + _FROM_1}
+_SCRIPTS = {0: _TABLES + _SINCE_2 + _SINCE_3, 1: _TO_2 + _SINCE_2 + _FROM_1 + _SINCE_3, 2: _SINCE_3}
 
 
 class StoreError(Exception):
