@@ -81,6 +81,11 @@ class Ruleset:
         correlations = f", {len(self.correlations)} correlations" if self.correlations else ""
         return f"<Ruleset of {len(self.rules)} rules{correlations}, {len(self.errors)} errors>"
 
+    @property
+    def all_rules(self) -> tuple[Rule, ...]:
+        """The rules, and behind them the correlation rules."""
+        return (*self.rules, *self.correlations)
+
     def match(
         self, event: Mapping[str, Any], logsource: LogSource | None = None, *, members: bool = False
     ) -> list[Match]:

@@ -37,7 +37,7 @@ def command(
 ) -> None:
     """Write the RULES (files or directories) as Python source."""
     ruleset = options.load(rules)
-    written = (*ruleset.rules, *ruleset.correlations)
+    written = ruleset.all_rules
     text = _FORMATS[format_](written)
     if output is None:
         sys.stdout.write(text)

@@ -70,7 +70,7 @@ def command(path: Path, check: bool, log_level: str, log_format: Literal["text",
         _refuse(path, error.problems)
     ruleset = _rules(configuration, strict)
     findings = list(files_met(configuration)) if check else []
-    findings += rules_met(configuration, ruleset.rules)
+    findings += rules_met(configuration, ruleset.all_rules)
     try:
         tuning = load_tuning(configuration, ruleset)
     except ConfigurationError as error:
@@ -130,7 +130,7 @@ def _run(path: Path, configuration: Configuration, ruleset: Ruleset, tuning: Tun
 
 
 def _loaded(ruleset: Ruleset) -> str:
-    return f"{counted(len(ruleset.rules), 'rule')}, {left_out(ruleset)}"
+    return f"{counted(len(ruleset.all_rules), 'rule')}, {left_out(ruleset)}"
 
 
 def _print_schema(wanted: bool) -> None:

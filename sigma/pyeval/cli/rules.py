@@ -73,13 +73,13 @@ def command(
         fail("name rules by -r, or a configuration by -c", EXIT_NOTHING_LOADED)
     ruleset = options.load(paths, demanded=False) if configuration is None else _configured(configuration, options)
     wanted = _Wanted(only_level, only_status, only_tag, only_logsource, search)
-    shown = [rule for rule in ruleset.rules if wanted.shows(rule)]
+    shown = [rule for rule in ruleset.all_rules if wanted.shows(rule)]
     if format_ == "json":
         sys.stdout.buffer.write(json_line(_as_dict(ruleset, shown)) + b"\n")
     else:
         _write_tables(ruleset, shown)
     sys.stdout.flush()
-    click.echo(f"{counted(len(ruleset.rules), 'rule')}, {len(shown)} shown, {left_out(ruleset)}", err=True)
+    click.echo(f"{counted(len(ruleset.all_rules), 'rule')}, {len(shown)} shown, {left_out(ruleset)}", err=True)
     if not ruleset.rules:
         fail("no rule could be loaded", EXIT_NOTHING_LOADED)
 

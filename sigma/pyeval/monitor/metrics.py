@@ -12,6 +12,7 @@ from sigma.pyeval.rules import Rule
 from sigma.pyeval.ruleset import Ruleset
 from sigma.pyeval.version import __version__
 
+from .correlation_metrics import CorrelationCollector
 from .engine_metrics import EngineCollector
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -36,6 +37,7 @@ class Metrics:
         sent, escalated, retries, refused, discarded, waiting, accepting, oldest: Of each sink.
         dead_letters: Messages and alerts put aside, by source or sink.
         store_bytes, store_limit, store_full: The spool.
+        correlation: What correlation rules hold and have lost.
         ready: Whether every check of ``/readyz`` passed when last looked at.
     """
 
@@ -97,6 +99,7 @@ class Metrics:
         build = Info("sigma_pyeval_build", "What runs.", registry=self.registry)
         build.info({"version": __version__, "python": platform.python_version()})
         self._engine = EngineCollector(self.registry)
+        self.correlation = CorrelationCollector(self.registry)
         ProcessCollector(registry=self.registry)  # memory, CPU, open files and start time, under their usual names
         for result in ("ok", "refused"):
             self.reloads.labels(result)
@@ -109,7 +112,7 @@ class Metrics:
 
     def took_over(self, ruleset: Ruleset) -> None:
         """Tell which rules events are held against from now on: at the start and after each good reload."""
-        self.rules_loaded.set(len(ruleset.rules))
+        self.rules_loaded.set(len(ruleset.all_rules))
         self.rules_left_out.set(len(ruleset.errors))
         self.last_load.set(time.time())
         self._engine.watch(ruleset)

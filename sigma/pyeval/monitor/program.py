@@ -54,7 +54,7 @@ def load_anew(path: Path) -> Change:
     except ConfigurationError as error:
         raise ConfigurationError(error.problems, path) from error
     notes = [(f"rules.{section}", text) for section, text in ruleset.notes]
-    met = [(finding.place, finding.text) for finding in rules_met(configuration, ruleset.rules)]
+    met = [(finding.place, finding.text) for finding in rules_met(configuration, ruleset.all_rules)]
     for place, text in [*notes, *tuning.findings, *met]:
         LOGGER.warning("%s: %s: %s", path, place, text)
     return Change(configuration, ruleset, tuning)

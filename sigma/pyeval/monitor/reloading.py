@@ -85,7 +85,7 @@ class Reloader:
             digest = await asyncio.to_thread(digest_of, self._path)
             wanted = await asyncio.to_thread(self._load)
             _refuse_new_errors(before.ruleset, wanted.ruleset)
-            if wanted.ruleset.rules == before.ruleset.rules:  # what the engine has learned of events stays
+            if _same(wanted.ruleset, before.ruleset):  # what the engine has learned of events stays
                 wanted = wanted._replace(ruleset=before.ruleset)
             await self._service.change(wanted)
         except ConfigurationError as error:
@@ -157,12 +157,15 @@ def _refuse_new_errors(running: Ruleset, wanted: Ruleset) -> None:
         raise PartError(f"rules: {new[0]}{more}; mend it, exclude it, or restart the service to run without it")
 
 
+def _same(one: Ruleset, other: Ruleset) -> bool:
+    return (one.all_rules, one.errors) == (other.all_rules, other.errors)
+
+
 def describe(before: Change, after: Change) -> str:
     """Return on one line what is different."""
-    old = {rule.source_hash: rule for rule in before.ruleset.rules}
-    new = {rule.source_hash: rule for rule in after.ruleset.rules}
-    gone, came = old.keys() - new.keys(), new.keys() - old.keys()
-    parts = [f"{counted(len(after.ruleset.rules), 'rule')}, {counted(len(after.ruleset.errors), 'rule')} left out"]
+    old, new = ({rule.source_hash for rule in change.ruleset.all_rules} for change in (before, after))
+    gone, came = old - new, new - old
+    parts = [f"{counted(len(after.ruleset.all_rules), 'rule')}, {counted(len(after.ruleset.errors), 'rule')} left out"]
     if gone or came:
         parts.append(f"{len(came)} new or changed, {len(gone)} gone or as they were before")
     for section in ("sources", "sinks"):

@@ -84,7 +84,7 @@ def load_tuning(configuration: Configuration, ruleset: Ruleset, today: date | No
             problems.append((f"{place}.match", str(error)))
     if problems:
         raise ConfigurationError(problems)
-    rules = ruleset.rules
+    rules = ruleset.all_rules
     found = [(place, text) for place, one in compiled for text in findings(one.settings, rules, today)]
     found += foreign_fields([(place, one.settings) for place, one in compiled], rules, configuration.rules)
     found += _escalations(configuration)
