@@ -135,13 +135,25 @@ def test_the_end_of_input_waits_for_nothing(tmp_path: Path) -> None:
     assert len(place.alerts()) == 1
 
 
+def test_input_that_ended_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Standard input is another stream the next time: neither late, nor going on where the last one ended."""
+    place = place_with(tmp_path)
+    place.configuration["sources"] = [{"type": "stdin", "format": "jsonl"}]
+    place.write()
+    for text in (lines(event("a", 0), event("a", 1)), lines(event("a", 2)), lines(*(event("a", n) for n in range(3)))):
+        with place.start(stdin=subprocess.PIPE) as service:
+            service.process.communicate(text, 20)
+            assert service.process.returncode == 0
+    assert len(place.alerts()) == 1
+
+
 class Rig:
-    """Correlation rules on a store, without a service."""
+    """Correlation rules on a store, without a service; all that comes is told at once."""
 
     def __init__(self, path: Path, rules: str = GUESSING, **settings: Any) -> None:
         self.ruleset = parse_rules(rules)
         self.store = Store(path / "state.sqlite", 8 << 20)
-        self.settings = CorrelationSettings(**settings)
+        self.settings = CorrelationSettings(**settings).model_copy(update={"lateness": 0.0})
         self.correlation = Correlation(self.ruleset, self.settings, self.store, 8 << 20)
 
     async def batch(self, *events: dict[str, Any], first: int = 0, complete: bool = True) -> list[str]:
@@ -158,7 +170,7 @@ class Rig:
         self.correlation.take(pair for pair in found if pair[0].id in ids)
         await self.store.settle("events", [], checkpoint, observed=fresh)
         self.correlation.tell("events", Record(events[-1], 0, LogSource()))
-        return [one.id for one in self.correlation.release(ended=True)]
+        return [one.id for one in self.correlation.release()]
 
 
 def test_what_was_observed_is_taken_in_again_after_a_restart(tmp_path: Path) -> None:

@@ -34,11 +34,3 @@ def test_watermark(steps: list[tuple], expected: float | None) -> None:
         if call != "look":
             getattr(watermark, call)(*arguments)
     assert watermark.now() == expected
-
-
-def test_newest() -> None:
-    watermark = Watermark(5.0, lambda: 0.0)
-    assert watermark.newest is None
-    watermark.tell("a", 100.0)
-    watermark.tell("b", 70.0)
-    assert watermark.newest == 100.0

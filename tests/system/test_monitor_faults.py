@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.monitor.service import Workplace, free_port
+from tests.monitor.test_correlation import GUESSING
 
 pytestmark = pytest.mark.system
 
@@ -161,6 +162,52 @@ def test_what_http_answered_positively_is_there_after_a_kill(tmp_path: Path, see
         assert service.stop() == 0
     assert all(len(ids) == 1 for ids in numbers_of(place.alerts()).values())
     tell(f"http {seed}: 3 kills, {len(answered)} answered positively, {len(place.alerts())} alerts")
+
+
+@pytest.mark.parametrize("seed", range(ROUNDS))
+def test_a_killed_service_loses_no_correlation(tmp_path: Path, seed: int) -> None:
+    """Each host fails to log in three times, far apart in the log; killed at random, each has its alert, all of one id."""
+    chance = random.Random(f"correlation {seed}")
+    hosts, log = 500, tmp_path / "auth.jsonl"
+    log.write_bytes(b"")
+    source = {"type": "file", "paths": [str(log)], "start": "beginning", "format": "jsonl"}
+    place = Workplace(tmp_path, sources=[source], correlation={"lateness": "1s"})
+    (tmp_path / "rules" / "guessing.yml").write_text(GUESSING)
+    begin = time.time() - 3_600
+
+    def write() -> None:
+        with log.open("ab", buffering=0) as file:
+            for number in range(3 * hosts):
+                host = f"h{number % hosts}"
+                event = {"@timestamp": begin + number / 50, "host": host, "MESSAGE": f"failed for root, try {number}"}
+                line = json.dumps(event).encode() + b"\n"
+                cut = chance.randint(0, len(line))
+                file.write(line[:cut])
+                time.sleep(0.01)
+                file.write(line[cut:])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    kills = 0
+    while writer.is_alive():
+        with place.start() as service:
+            time.sleep(0.8 + chance.random() * 2)
+            service.kill()
+            kills += 1
+    ids: dict[str, set[str]] = defaultdict(set)
+
+    def all_there() -> bool:
+        ids.clear()
+        for alert in place.alerts():
+            ids[alert["correlation"]["group"]["host"]].add(alert["id"])
+        return len(ids) == hosts
+
+    with place.start() as service:
+        service.until(all_there, 60)
+        assert service.stop() == 0
+    assert all_there()
+    assert {host: found for host, found in ids.items() if len(found) > 1} == {}
+    tell(f"correlation {seed}: {kills} kills, {hosts} groups, {len(place.alerts()) - hosts} alerts came twice")
 
 
 def test_a_full_disk_makes_sources_wait_and_loses_nothing(tmp_path: Path) -> None:

@@ -182,10 +182,16 @@ def _as_dict(ruleset: Ruleset, shown: Iterable[Rule]) -> dict[str, Any]:
 
 def _write_tables(ruleset: Ruleset, shown: list[Rule]) -> None:
     console = Console()
-    table = _table("level", "status", "log source", "title", "id", "path")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("level", "status"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("rule, id, log source, path", overflow="fold")
     for rule in shown:
-        cells = (rule.level or "-", rule.status or "-", _logsource(rule), rule.title, rule.id or "-", rule.path or "-")
-        table.add_row(*map(_text, cells))
+        about = Text(f"{printable(rule.title)}\n")
+        for line in (rule.id or "no id", _logsource(rule), rule.path or "-"):
+            about.append(f"{printable(line)}\n", style="dim")
+        about.rstrip()
+        table.add_row(_text(rule.level or "-"), _text(rule.status or "-"), about)
     if shown:
         console.print(table)
         console.print()
@@ -200,16 +206,6 @@ def _write_tables(ruleset: Ruleset, shown: list[Rule]) -> None:
             console.print(_text(f"  {error.title or '-'} ({error.path or 'rule text'})"))
         if len(errors) > UNUSABLE_SHOWN:
             console.print(f"  and {len(errors) - UNUSABLE_SHOWN} more; --format json names them")
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        fixed = column in ("level", "status")
-        table.add_column(
-            column, overflow="fold", no_wrap=fixed, ratio=None if fixed else (2 if column == "title" else 1)
-        )
-    return table
 
 
 def _text(text: str) -> Text:

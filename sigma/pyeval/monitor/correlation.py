@@ -50,7 +50,7 @@ _ENTRY_BYTES = 1_024
 class CorrelationSettings(Settings):
     """How correlation rules are run; see docs/correlations.md."""
 
-    lateness: Duration = Field(default=10.0, ge=0, le=86_400)
+    lateness: Duration = Field(default=10.0, le=86_400)
     """How much later than others an event may come and still count in order; alerts come so much later."""
 
     refire: Literal["each", "once", "cooldown"] = "each"
@@ -146,7 +146,7 @@ class Correlation:
         self._spool_bytes = spool_bytes
         self._clock = clock
         self._settings = settings
-        self._rules = ruleset.correlations
+        self._ruleset = ruleset
         self._zone = zone_of(settings.time_zone)
         self._released = 0.0
         self._watermark = Watermark(settings.lateness)
@@ -162,7 +162,7 @@ class Correlation:
     @property
     def is_active(self) -> bool:
         """Whether there are any correlation rules."""
-        return bool(self._rules)
+        return bool(self._ruleset.correlations)
 
     @property
     def statistics(self) -> Counts:
@@ -202,13 +202,20 @@ class Correlation:
             found += self._take(observation)
         return found
 
-    def release(self, *, ended: bool = False) -> list[CorrelationMatch]:
-        """Return what can be told now that time has passed, all that has come where input *ended*; the lock is held."""
-        now = self._watermark.newest if ended else self._watermark.now()
+    def release(self) -> list[CorrelationMatch]:
+        """Return what can be told now that time has passed; the lock is held until it is settled."""
+        now = self._watermark.now()
         if now is None:
             return []
         self._released = now
         return self._correlator.release(now)
+
+    def finish(self) -> list[CorrelationMatch]:
+        """Return what can be told as all input has ended, then begin anew; the lock is held until it is settled."""
+        found = self._correlator.finish()
+        self._correlator = self._made(self._ruleset, None)
+        self._unkept = True
+        return found
 
     def released(self) -> Observed:
         """Return that time has passed, to be kept with the alerts that this raised."""
@@ -230,7 +237,7 @@ class Correlation:
         async with self.lock:
             state = await asyncio.to_thread(self._correlator.snapshot)
             self._settings = settings
-            self._rules = ruleset.correlations
+            self._ruleset = ruleset
             self._zone = zone_of(settings.time_zone)
             self._watermark.lateness = settings.lateness
             self._correlator = self._made(ruleset, state)

@@ -200,7 +200,7 @@ class Detection:
         """Tell what correlation rules find as time passes, and keep their state; to be called every second or so.
 
         Args:
-            ended: Whether no more input will come, so that nothing is waited for.
+            ended: Whether no more input will come: windows that are open are judged as they are, and nothing is remembered.
 
         Raises:
             StoreFull: There is no room; it is told the next time.
@@ -209,9 +209,10 @@ class Detection:
         if not correlation.is_active:
             return
         async with correlation.lock:
-            self._owed += self._raised(correlation.release(ended=ended))
+            self._owed += self._raised(correlation.finish() if ended else correlation.release())
             if self._owed:
-                settled = await self._store.settle("", self._owed, None, observed=[correlation.released()])
+                observed = [] if ended else [correlation.released()]
+                settled = await self._store.settle("", self._owed, None, observed=observed)
                 self._owed = []
                 self._announce(settled)
             await correlation.keep()

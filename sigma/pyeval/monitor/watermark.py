@@ -21,7 +21,6 @@ class Watermark:
 
     Attributes:
         lateness: As given; may be changed.
-        newest: The time that the source farthest ahead has come to; ``None`` before any has told.
     """
 
     def __init__(self, lateness: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,7 +29,7 @@ class Watermark:
         self._heard: dict[str, float] = {}
         self._come_to: dict[str, float] = {}
         self._told_at = 0.0
-        self.newest: float | None = None
+        self._newest: float | None = None
 
     def begin(self, source: str) -> None:
         """Wait for *source* from now on, as for one that has just been heard."""
@@ -45,7 +44,7 @@ class Watermark:
         """Note that *source* has come to *moment*, seconds since the epoch; that it was farther before stays true."""
         self._told_at = self._heard[source] = self._clock()
         self._come_to[source] = max(moment, self._come_to.get(source, moment))
-        self.newest = moment if self.newest is None else max(moment, self.newest)
+        self._newest = moment if self._newest is None else max(moment, self._newest)
 
     def now(self) -> float | None:
         """Return up to when everything has come, in seconds since the epoch; ``None`` where that cannot be said yet."""
@@ -55,4 +54,4 @@ class Watermark:
             if not all(source in self._come_to for source in waited_for):
                 return None
             return min(self._come_to[source] for source in waited_for) - self.lateness
-        return None if self.newest is None else self.newest + (now - self._told_at) - self.lateness
+        return None if self._newest is None else self._newest + (now - self._told_at) - self.lateness

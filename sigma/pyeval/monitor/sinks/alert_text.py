@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from sigma.pyeval.output import printable
+from sigma.pyeval.output import counted, printable
 
 from ..batches import Json
 
@@ -32,7 +32,14 @@ def ascii_json(value: Json) -> str:
 
 
 def found_values(alert: Mapping[str, Json]) -> str:
-    """Return the fields and values that the rule matched on, ``Image=/usr/bin/curl, CommandLine=...``, each once."""
+    """Return the fields and values that the rule matched on, ``Image=/usr/bin/curl, CommandLine=...``, each once.
+
+    Of a correlation rule it is the window and the group: ``3 events from ... to ..., host=web-1``.
+    """
+    if correlation := part(alert, "correlation"):
+        group = (f", {name}={str(value)[:MOST_CHARACTERS]}" for name, value in part(correlation, "group").items())
+        events = counted(int(correlation.get("count") or 0), "event")
+        return f"{events} from {correlation.get('start')} to {correlation.get('end')}{''.join(group)}"
     found: dict[str, None] = {}
     for match in alert.get("matched") or ():
         for one in match.get("found") or ():
