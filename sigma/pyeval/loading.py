@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 OnError = Literal["raise", "collect"]
 Placeholders = Mapping[str, str | int | Sequence[str | int]]
 RULE_SUFFIXES = (".yml", ".yaml")
+CASE_ENDINGS = (".test.yml", ".test.yaml", ".test.json")
+"""How the names of files end that hold test cases and no rules: they are passed over in directories."""
 _READS_MORE = (b"file_placeholders", b"http_placeholders", b"command_placeholders", b"template", b"vars_path")
 """Words of a YAML pipeline that takes values from elsewhere: what it makes of rules may change while it does not."""
 _OWN_PIPELINES = "linux_eval"
@@ -58,7 +60,7 @@ def load_rules(  # noqa: PLR0913 - the public interface
     unsafe_regex: bool = False,
     cache: bool = True,
 ) -> Ruleset:
-    """Load rules from files and directories (``*.yml``, ``*.yaml`` at any depth, in order of their paths).
+    """Load rules from files and directories (``*.yml``, ``*.yaml`` at any depth, in order of their paths, no ``*.test.yml``).
 
     Sigma filters among the files are applied to all rules that they name. Files may hold several documents. The garbage
     collector pauses meanwhile.
@@ -196,7 +198,7 @@ def _rule_files(paths: Iterable[str | Path], loader: _Loader) -> Iterator[Path]:
     seen: set[tuple[int, int]] = set()
     for given in map(Path, paths):
         if given.is_dir():
-            files = sorted(file for file in given.rglob("*") if file.suffix in RULE_SUFFIXES and file.is_file())
+            files = sorted(file for file in given.rglob("*") if _is_rule_name(file.name) and file.is_file())
             if not files:
                 remedy = "name a file, or a directory that holds *.yml or *.yaml files"
                 loader.report(RuleError("no rule files in this directory", remedy, path=str(given)))
@@ -210,6 +212,10 @@ def _rule_files(paths: Iterable[str | Path], loader: _Loader) -> Iterator[Path]:
             if (status.st_dev, status.st_ino) not in seen:
                 seen.add((status.st_dev, status.st_ino))
                 yield file
+
+
+def _is_rule_name(name: str) -> bool:
+    return name.endswith(RULE_SUFFIXES) and not name.endswith(CASE_ENDINGS)
 
 
 class _Loader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from sigma.pyeval.conditions import Call
 from sigma.pyeval.explain import ExplainedItem, Explanation
 from sigma.pyeval.items import Item, Node
 from sigma.pyeval.output import counted, printable
@@ -26,12 +27,24 @@ Pieces = list[tuple[str, bool]]
 
 def question(item: ExplainedItem) -> str:
     """Return what the item asks: field, matcher in words, values; those that hold alone where some of a list do."""
-    values = item.values[0] if len(item.values) == 1 and isinstance(item.values[0], tuple) else item.values
+    values = _unpacked(item.values)
     is_some = item.verdict and item.holding and len(item.holding) < len(values)
-    shown = item.holding if is_some else values
-    words = f"{item.field} {matcher_words(item.matcher)}" if item.field is not None else matcher_words(item.matcher)
-    text = f"{words} {_listed(shown)}" if shown else words
+    text = _asked(item.matcher, item.field, item.holding if is_some else values)
     return text + (f" (of {len(values)})" if is_some else "")
+
+
+def question_of(call: Call) -> str:
+    """Return what a call asks, of whatever event."""
+    return _asked(call.matcher, call.field, _unpacked(call.values))
+
+
+def _asked(matcher: str, field: str | None, values: Sequence[Any]) -> str:
+    words = matcher_words(matcher) if field is None else f"{field} {matcher_words(matcher)}"
+    return f"{words} {_listed(values)}" if values else words
+
+
+def _unpacked(values: Sequence[Any]) -> Sequence[Any]:
+    return values[0] if len(values) == 1 and isinstance(values[0], tuple) else values
 
 
 def _listed(values: Sequence[Any]) -> str:
