@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,8 @@ def test_as_a_program(pytester: pytest.Pytester, rules: Path) -> None:
 
 def test_the_documented_cases(pytester: pytest.Pytester) -> None:
     """The command of docs/testing.md on the examples."""
-    arguments = ("--sigma", str(ROOT / "examples/rules"), "--sigma-pipeline", "linux_eval")
+    shutil.copytree(ROOT / "examples", pytester.path / "examples")
+    arguments = ("--sigma", "examples/rules", "--sigma-pipeline", "linux_eval")
     pytester.runpytest_inprocess(*arguments).assert_outcomes(passed=9)
     document = (ROOT / "docs/testing.md").read_text()
     shown = yaml.safe_load(document.split("```yaml\n")[1].split("```")[0])
