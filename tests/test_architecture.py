@@ -57,6 +57,7 @@ def test_the_runtime_never_imports_the_plugin_or_pysigma(module: str, path: Path
 LAYERS = (
     ("sigma.pyeval.cli",),
     ("sigma.pyeval.monitor",),
+    ("sigma.pyeval.tuning",),
     ("sigma.pyeval.parallel", "sigma.pyeval.testing"),
     ("sigma.pyeval.scanning", "sigma.pyeval.reports"),
     ("sigma.pyeval.alerts",),
