@@ -16,6 +16,7 @@ _COMMANDS = {
     "explain": "Show why rules match an event, or why they don't.",
     "fields": "Show which fields rules ask for that logs don't have, and the reverse.",
     "monitor": "Hold rules against live logs and deliver alerts.",
+    "noise": "Show which rules match too often, and propose filters.",
     "scan": "Hold rules against log files and print what matches.",
     "test": "Run the test cases of rules.",
 }

@@ -47,8 +47,9 @@ def load_ruleset(
     strict: bool,
     *,
     cache: bool = True,
+    quiet: bool = False,
 ) -> Ruleset:
-    """Load rules as the options ask, naming on stderr each that cannot be; ends the program where none is left."""
+    """Load rules as the options ask, naming on stderr each that cannot be unless *quiet*; ends the program where none is left."""
     from sigma.exceptions import SigmaError
 
     from sigma.pyeval.loading import load_rules
@@ -57,7 +58,7 @@ def load_ruleset(
         ruleset = load_rules(
             *paths,
             pipeline=list(pipelines),
-            placeholders=_placeholder_values(placeholders),
+            placeholders=placeholder_values(placeholders),
             restrictiveness=restrictiveness,
             on_error="raise" if strict else "collect",
             cache=cache,
@@ -66,14 +67,15 @@ def load_ruleset(
         fail(str(error), EXIT_STRICT)
     except SigmaError as error:
         fail(f"pipeline: {error}", EXIT_NOTHING_LOADED)
-    for problem in ruleset.errors:
+    for problem in () if quiet else ruleset.errors:
         warn(str(problem))
     if not ruleset.rules:
         fail("no rule could be loaded", EXIT_NOTHING_LOADED)
     return ruleset
 
 
-def _placeholder_values(pairs: tuple[str, ...]) -> dict[str, list[str | int]] | None:
+def placeholder_values(pairs: tuple[str, ...]) -> dict[str, list[str | int]] | None:
+    """Return the ``--placeholder`` pairs as values by name."""
     values: dict[str, list[str | int]] = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
