@@ -12,6 +12,7 @@ from sigma.pyeval.version import __version__
 _COMMANDS = {
     "bench": "Measure how many events a second rules judge.",
     "compile": "Write rules as Python: expressions, functions, a module, or JSON.",
+    "coverage": "Show which ATT&CK techniques rules are about.",
     "diff": "Show which rules, and which matches, a new version changes.",
     "explain": "Show why rules match an event, or why they don't.",
     "fields": "Show which fields rules ask for that logs don't have, and the reverse.",
