@@ -133,6 +133,15 @@ def test_the_smallest_change(formula: str, present: str, expected: tuple[int, ..
     assert explain(f"not ({expression})", dict.fromkeys(present, 1)).changes == ()
 
 
+def test_the_conclusion_in_words() -> None:
+    """One item, several, none that would help."""
+    a, b = "exists(event, 'A')", "exists(event, 'B')"
+    assert str(explain(a, {"A": 1})).startswith("Test (1): matches")
+    assert "no match: item 1 would have to be otherwise" in str(explain(a, {}))
+    assert "no match: items 1, 2 would have to be otherwise" in str(explain(f"{a} and {b}", {}))
+    assert "no match: no change of items makes it match" in str(explain(f"{a} and not {a}", {}))
+
+
 def test_a_search_that_takes_too_long_says_so() -> None:
     """Items in very many places: the answer is bounded, and does not claim to be certain."""
     names = [f"exists(event, 'x{n}')" for n in range(40)]

@@ -47,6 +47,6 @@ def run() -> None:
 def main() -> None:
     """Run Sigma rules as plain Python.
 
-    Exit codes: 0 done; 1 a match reached --fail-on; 2 wrong usage, or no rule or no input could be loaded;
+    Exit codes: 0 done; 1 a match reached --fail-on, or a test case failed; 2 wrong usage, or no rule or no input could be loaded;
     3 stopped by --strict.
     """
