@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigma.pyeval import compile_expression, load_rules
-from sigma.pyeval.alerts import LONGEST_EXCERPT, LONGEST_HOST, MOST_VALUES, make_alert, rfc3339
+from sigma.pyeval.alerts import LONGEST_HOST, make_alert, rfc3339
+from sigma.pyeval.excerpts import LONGEST_EXCERPT, MOST_VALUES
 from sigma.pyeval.logs.records import Record
 from sigma.pyeval.matchers.values import lookup
 from sigma.pyeval.output import json_line

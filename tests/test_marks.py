@@ -14,8 +14,8 @@ from sigma.pyeval.marks import (
     MOST_FOUND,
     MOST_PARTS,
     MatchedCall,
-    _located,
     event_leaves,
+    located_values,
     matched_calls,
     spans_by_path,
 )
@@ -141,7 +141,7 @@ def test_presence_is_asked_of_each_value(matcher: str, value: object) -> None:
     event = {"A": value}
     calls = matched_calls(f"{matcher}(event, 'A')", event)
     assert bool(calls) == MATCHERS[matcher](event, "A")
-    wanted = tuple(path for path, one in _located(event, "A") if MATCHERS[matcher]({"A": one}, "A"))
+    wanted = tuple(path for path, one in located_values(event, "A") if MATCHERS[matcher]({"A": one}, "A"))
     assert [call.paths for call in calls] == [wanted] * len(calls)
 
 
@@ -331,7 +331,7 @@ def test_marks_of_wildcards_are_the_text_between_the_stars(glob: str, text: str)
 @given(EVENTS, st.sampled_from(["A", "B", "A.B", "A.0", "B.A", "A.A.B", "0"]))
 def test_places_are_those_the_matchers_look_at(event: dict[str, Any], field: str) -> None:
     """The same values in the same order as the matchers' own lookup; each place leads to its value."""
-    located = list(_located(event, field))
+    located = list(located_values(event, field))
     assert [value for _, value in located] == (lookup(event, field) or [])
     assert [value for _, value in event_leaves(event)] == leaves(event)
     for path, value in [*located, *event_leaves(event)]:

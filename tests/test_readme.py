@@ -12,7 +12,6 @@ import pytest
 
 from .conftest import ROOT
 
-README = (ROOT / "README.md").read_text()
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -61,7 +60,14 @@ def test_commands_do_what_is_shown(command: str, expected: str) -> None:
     assert normal(result.stdout) == normal(expected)
 
 
-@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+PYTHON = [
+    pytest.param(code, id=f"{name}: {code[:40]}")
+    for name in ("README.md", "docs/explain.md")
+    for code in re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
+]
+
+
+@pytest.mark.parametrize("code", PYTHON)
 def test_python_prints_what_its_comments_say(code: str) -> None:
     """Each print is followed by its output in a comment."""
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

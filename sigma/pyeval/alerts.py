@@ -20,6 +20,7 @@ from .conditions import fields_read
 from .correlation.results import CorrelationMatch
 from .entities import parse_host
 from .event_time import event_time
+from .excerpts import MOST_VALUES, found_value
 from .logs.records import Record
 from .logs.text import without_surrogates
 from .marks import MOST_FOUND, MatchedCall, Path, matched_calls, spans_by_path
@@ -30,19 +31,12 @@ from .rules import Match, Rule
 SCHEMA_VERSION: Final = 1
 """Counts up when a reader of alerts has to change; new members alone do not."""
 
-LONGEST_EXCERPT: Final = 500
-"""Characters of a value that an alert shows as what matched; its event has the whole."""
-
 LONGEST_HOST: Final = 255
 """Characters of a host's name; RFC 1035 allows 255 octets."""
-
-MOST_VALUES: Final = 100
-"""Patterns of a call's list, values of the event and spans of a value that an alert names, each."""
 
 DEEPEST: Final = 100
 """How deep an event that has to be rewritten may nest; what lies deeper is replaced by a remark."""
 
-_LEAD = 100  # characters shown in front of the first span of a long value
 _CACHED_CHARACTERS = 1_000
 _CACHED = 2_048
 
@@ -228,21 +222,7 @@ def _call(call: MatchedCall, event: Mapping[str, Any], hidden: set[Path]) -> dic
         "found": [
             {"path": list(path), "value": REDACTED, "spans": []}
             if is_hidden and is_within(path, hidden)
-            else _found(path, event, spans.get(path, []))
+            else found_value(path, event, spans.get(path, []))
             for path in call.paths[:MOST_VALUES]
         ],
     }
-
-
-def _found(path: Path, event: Mapping[str, Any], spans: list[tuple[int, int]]) -> dict[str, Any]:
-    """Return a value that a call holds of: its text, of a long one the surroundings of the first span."""
-    value: Any = event
-    for part in path:
-        value = value[part]
-    text = text_of(value)
-    if text is None or len(text) <= LONGEST_EXCERPT:
-        return {"path": list(path), "value": text, "spans": [list(span) for span in spans[:MOST_VALUES]]}
-    start = max(0, min(spans[0][0] - _LEAD, len(text) - LONGEST_EXCERPT)) if spans else 0
-    end = start + LONGEST_EXCERPT
-    cut = [[max(a, start) - start, min(b, end) - start] for a, b in spans[:MOST_VALUES] if a < end and b > start]
-    return {"path": list(path), "value": text[start:end], "offset": start, "spans": cut}

@@ -75,7 +75,7 @@ def _condition(node: ast.expr, *, negated: bool) -> Condition:
     while isinstance(node, ast.UnaryOp):
         node, negated = node.operand, not negated
     if isinstance(node, ast.Call):
-        return _call(node, negated)
+        return parse_call(node, negated=negated)
     assert isinstance(node, ast.BoolOp)  # noqa: S101 - parse_expression lets nothing else through
     shown: list[Condition] = []
     silent: list[Condition] = []
@@ -112,7 +112,8 @@ def _is_silent(condition: Condition) -> bool:
     return condition.negated if isinstance(condition, Call) else not condition.shown
 
 
-def _call(node: ast.Call, negated: bool) -> Call:
+def parse_call(node: ast.Call, *, negated: bool = False) -> Call:
+    """Return a call of a checked expression; *negated* says whether it has to be false."""
     name, arguments = call_arguments(node)
     is_keyword = name.startswith("keyword")
     field, values = (None, arguments) if is_keyword else (arguments[0], arguments[1:])

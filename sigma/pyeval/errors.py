@@ -39,3 +39,7 @@ class RuleLoadError(ValueError):
     def __init__(self, error: RuleError) -> None:
         self.error = error
         super().__init__(str(error))
+
+
+class UnknownRuleError(LookupError):
+    """No rule, or more than one, has the id or title asked for."""

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any
 
 from .expression import call_arguments, parse_expression
@@ -154,6 +154,11 @@ class FieldCounter:
             events=self._events,
             complete=self._complete,
         )
+
+
+def event_names(event: Mapping[str, Any], most: int) -> Iterator[str]:
+    """Yield the first names, *most* of them, under which matchers find the values of a plain event, overlong ones left out."""
+    return islice((name for name in _paths(event, set()) if len(name) <= MAX_NAME_CHARACTERS), most)
 
 
 def nearest_name(field: str, names: Iterable[str]) -> str | None:

@@ -34,6 +34,8 @@ Progress = Callable[[int, int], None]
 """Called with how many of how many steps are done; files are read and rules are converted, one step each."""
 
 RULE_SUFFIXES = (".yml", ".yaml")
+CASE_ENDINGS = (".test.yml", ".test.yaml", ".test.json")
+"""How the names of files end that hold test cases and no rules: they are passed over in directories."""
 
 
 @contextlib.contextmanager
@@ -60,7 +62,7 @@ def load_rules(  # noqa: PLR0913 - the public interface
     cache: bool = True,
     progress: Progress | None = None,
 ) -> Ruleset:
-    """Load rules from files and directories (``*.yml``, ``*.yaml`` at any depth, in order of their paths).
+    """Load rules from files and directories (``*.yml``, ``*.yaml`` at any depth, in order of their paths, no ``*.test.yml``).
 
     Sigma filters among the files are applied to all rules that they name. Files may hold several documents. Folders whose
     names begin with a dot are passed over. The garbage collector pauses meanwhile.
@@ -198,8 +200,12 @@ def _files_below(folder: Path) -> Iterator[Path]:
     """Yield the rule files below a directory; not those in hidden folders, where older rules and other things are kept."""
     for file in folder.rglob("*"):
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts[:-1])
-        if file.suffix in RULE_SUFFIXES and not hidden and file.is_file():
+        if _is_rule_name(file.name) and not hidden and file.is_file():
             yield file
+
+
+def _is_rule_name(name: str) -> bool:
+    return name.endswith(RULE_SUFFIXES) and not name.endswith(CASE_ENDINGS)
 
 
 class _Loader:

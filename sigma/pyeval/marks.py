@@ -76,10 +76,10 @@ def matched_calls(
     Raises:
         ExpressionError: *expression* is none.
     """
-    asked = _Asked(event if _is_flat(event) else plain_event(event))
+    asked = Asked(event if _is_flat(event) else plain_event(event))
     found: list[Call] = []
     _explain(parse_conditions(expression, unsafe_regex=unsafe_regex), asked, known, found)
-    return tuple(_matched_call(call, asked) for call in found)
+    return tuple(matched_call(call, asked) for call in found)
 
 
 def spans_by_path(calls: Iterable[MatchedCall]) -> dict[Path, list[Span]]:
@@ -105,8 +105,8 @@ def _is_flat(event: object) -> bool:
     return type(event) is dict and _FLAT.issuperset(map(type, event.values())) and _TEXT.issuperset(map(type, event))
 
 
-class _Asked:
-    """An event while it is asked; what keywords look at is made once, and only for them."""
+class Asked:
+    """An event of plain data while it is asked; what keywords look at is made once, and only for them."""
 
     def __init__(self, event: Mapping[str, Any]) -> None:
         self.event = event
@@ -132,7 +132,7 @@ class _Asked:
         return any(all(literal in joined for literal in literals) for literals in call.literals)
 
 
-def _explain(condition: Condition, asked: _Asked, known: bool, found: list[Call]) -> bool:
+def _explain(condition: Condition, asked: Asked, known: bool, found: list[Call]) -> bool:
     """Return whether *condition* holds, as far as it is not *known* to; append to *found* the calls that make it hold."""
     if isinstance(condition, Call):
         if not known and _is_true(condition, asked) is condition.negated:
@@ -155,13 +155,13 @@ def _explain(condition: Condition, asked: _Asked, known: bool, found: list[Call]
     return True
 
 
-def _is_true(call: Call, asked: _Asked) -> bool:
+def _is_true(call: Call, asked: Asked) -> bool:
     """Return what the matcher says of the event, without asking it where the answer is plain."""
-    return (not call.literals or asked.may_hold(call)) and _holds(call.matcher, asked.event, call.arguments)
+    return (not call.literals or asked.may_hold(call)) and holds_call(call.matcher, asked.event, call.arguments)
 
 
-def _holds(name: str, event: Mapping[str, Any], arguments: tuple[Any, ...]) -> bool:
-    """Return what the matcher says; a bounded search is done here, as its matcher would count in ``UNDECIDED`` again."""
+def holds_call(name: str, event: Mapping[str, Any], arguments: tuple[Any, ...]) -> bool:
+    """Return what the matcher *name* says of an event; unlike the matcher it counts nothing as ``UNDECIDED``."""
     if not name.endswith("_within"):
         return MATCHERS[name](event, *arguments)
     *field, pattern, flags, characters = arguments
@@ -169,8 +169,8 @@ def _holds(name: str, event: Mapping[str, Any], arguments: tuple[Any, ...]) -> b
     return search_any([text[:characters] for text in values], pattern, flags)
 
 
-def _matched_call(call: Call, asked: _Asked) -> MatchedCall:
-    """Return what a call that holds is true for."""
+def matched_call(call: Call, asked: Asked) -> MatchedCall:
+    """Return what a call that holds on the event is true for."""
     if call.field is None:
         hits = _keyword_hits(call, asked)
     elif call.matcher.endswith("_field"):
@@ -191,7 +191,7 @@ def _field_hits(call: Call, field: str, event: Mapping[str, Any]) -> list[_Hit]:
     patterns = _patterns_that_hold(call, event)
     if type(value := event.get(field, event)) in _FLAT:
         return [((field,), value, pattern) for pattern in patterns]
-    located = list(_located(event, field))
+    located = list(located_values(event, field))
     hits: list[_Hit] = []
     for pattern in patterns:
         holds = partial(_holds_of_some, call.single, field, pattern)
@@ -203,10 +203,10 @@ def _field_hits(call: Call, field: str, event: Mapping[str, Any]) -> list[_Hit]:
 
 def _holds_of_some(single: str, field: str, pattern: tuple[Any, ...], some: Sequence[tuple[Path, object]]) -> bool:
     """Return whether the matcher holds of a field with these values."""
-    return _holds(single, {field: [value for _, value in some]}, (field, *pattern))
+    return holds_call(single, {field: [value for _, value in some]}, (field, *pattern))
 
 
-def _keyword_hits(call: Call, asked: _Asked) -> list[_Hit]:
+def _keyword_hits(call: Call, asked: Asked) -> list[_Hit]:
     cased, is_plain = call.single.endswith("_cased"), call.single in _PLAIN_KEYWORDS
     texts = [text for _, text in asked.texts] if cased else asked.folded
     joined = asked.joined[not cased]
@@ -218,7 +218,7 @@ def _keyword_hits(call: Call, asked: _Asked) -> list[_Hit]:
             (path, text, pattern)
             for (path, text), searched in zip(asked.texts, texts, strict=True)
             if all(literal in searched for literal in literals)
-            and (is_plain or _holds(call.single, {"": text}, pattern))
+            and (is_plain or holds_call(call.single, {"": text}, pattern))
         )
         hits += islice(found, MOST_FOUND)
     return hits
@@ -248,10 +248,10 @@ def _narrowed(items: Sequence[_T], holds_of_any: Callable[[Sequence[_T]], bool])
 
 def _matched_reference(name: str, field: str, other: str, event: Mapping[str, Any]) -> MatchedCall:
     """Return the call of two fields: the part of the one, the whole of the other."""
-    located = list(_located(event, field))
+    located = list(located_values(event, field))
     marks: dict[Mark, None] = {}
     paths: dict[Path, None] = {}
-    for other_path, pattern in _located(event, other):
+    for other_path, pattern in located_values(event, other):
         for path, value in located:
             if MATCHERS[name]({"a": value, "b": pattern}, "a", "b"):
                 paths |= {path: None, other_path: None}
@@ -270,7 +270,7 @@ def _marks(single: str, path: Path, value: object, pattern: tuple[Any, ...]) -> 
             yield Mark(path, start, end)
 
 
-def _located(event: Mapping[str, Any], field: str) -> Iterator[tuple[Path, object]]:
+def located_values(event: Mapping[str, Any], field: str) -> Iterator[tuple[Path, object]]:
     """Yield the values of *field* with their places; the same values as ``matchers.values.lookup``."""
     if field in event:
         yield from elements((field,), event[field])

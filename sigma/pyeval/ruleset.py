@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .correlation.source import parse_correlation
-from .errors import RuleError
+from .errors import RuleError, UnknownRuleError
 from .events import holds
 from .expression import Predicate, compile_expression
 from .matchers.regexes import UNDECIDED
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .engine.matcher import Engine
     from .engine.memos import Statistics
     from .engine.plan import Plan
+    from .explain import Explanation
 
 Router = Callable[[Mapping[str, Any]], LogSource]
 
@@ -167,6 +168,40 @@ class Ruleset:
             state=state,
             **options,
         )
+
+    def find_rule(self, name: str) -> Rule:
+        """Return the rule whose id is *name*, or else the one whose title is.
+
+        Raises:
+            UnknownRuleError: There is none, or several have this title.
+        """
+        for rule in self.rules:
+            if rule.id == name:
+                return rule
+        titled = [rule for rule in self.rules if rule.title == name]
+        if len(titled) == 1:
+            return titled[0]
+        if titled:
+            raise UnknownRuleError(f"{len(titled)} rules have the title {name!r}; name one by its id")
+        names = [known for rule in self.rules for known in (rule.id, rule.title) if known]
+        import difflib  # only a mistake needs it
+
+        near = difflib.get_close_matches(name, names, n=1)
+        raise UnknownRuleError(
+            f"no rule has the id or title {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+        )
+
+    def explain(self, event: Mapping[str, Any], rule: str | Rule, logsource: LogSource | None = None) -> Explanation:
+        """Return why a rule, named by its id or title, matches *event* or why not; *logsource* as in ``match``.
+
+        Its verdict is always that of ``match``. Print the result, look at it in a notebook, or take ``as_dict()``.
+
+        Raises:
+            UnknownRuleError: No rule has this id or title.
+        """
+        from .explain import explain_rule
+
+        return explain_rule(self.find_rule(rule) if isinstance(rule, str) else rule, event, logsource)
 
     def statistics(self) -> Statistics:
         """Return what matching has cost so far: events, misses, bytes held; see ``Statistics``."""

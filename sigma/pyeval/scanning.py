@@ -134,12 +134,13 @@ class Scan:
 
     def match(self, record: Record) -> list[Match]:
         """Return the matches of one record, those of rules that serve only correlations included."""
+        return self.ruleset.match(record.event, self.logsource(record), members=True)
+
+    def logsource(self, record: Record) -> LogSource | None:
+        """Return the log source by which rules are left out for a record; ``None`` where none are."""
         if not self._route:
-            return self.ruleset.match(record.event, members=True)
-        logsource = record.logsource
-        if logsource == _UNKNOWN:
-            logsource = self.ruleset.route(record.event)
-        return self.ruleset.match(record.event, logsource, members=True)
+            return None
+        return self.ruleset.route(record.event) if record.logsource == _UNKNOWN else record.logsource
 
     def prepare(self) -> None:
         """Make the matcher now rather than at the first event."""

@@ -12,10 +12,15 @@ from sigma.pyeval.version import __version__
 _COMMANDS = {
     "bench": "Measure how many events a second rules judge.",
     "compile": "Write rules as Python: expressions, functions, a module, or JSON.",
+    "coverage": "Show which ATT&CK techniques rules are about.",
+    "diff": "Show which rules, and which matches, a new version changes.",
+    "explain": "Show why rules match an event, or why they don't.",
     "fields": "Show which fields rules ask for that logs don't have, and the reverse.",
     "monitor": "Hold rules against live logs and deliver alerts.",
+    "noise": "Show which rules match too often, and propose filters.",
     "rules": "Show which rules run and which cannot; update them from a release.",
     "scan": "Hold rules against log files and print what matches.",
+    "test": "Run the test cases of rules.",
 }
 
 
@@ -43,6 +48,6 @@ def run() -> None:
 def main() -> None:
     """Run Sigma rules as plain Python.
 
-    Exit codes: 0 done; 1 a match reached --fail-on; 2 wrong usage, or no rule or no input could be loaded;
+    Exit codes: 0 done; 1 a match reached --fail-on, or a test case failed; 2 wrong usage, or no rule or no input could be loaded;
     3 stopped by --strict.
     """

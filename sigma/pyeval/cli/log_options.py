@@ -32,6 +32,16 @@ def log_options(function: _F) -> _F:
             "-r", "--rules", "rules", multiple=True, required=True, type=click.Path(path_type=Path),
             help="Rule file or directory; repeatable.",
         ),
+    )  # fmt: skip
+    function = format_options(function)
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def format_options(function: _F) -> _F:
+    """Add ``--input-format`` and ``--input-option`` to a command."""
+    options = (
         click.option(
             "--input-format", type=click.Choice([AUTO, *FORMATS, "evtx"]), default=AUTO, show_default=True,
             help="The logs' format; told from their content unless given.",

@@ -22,7 +22,6 @@ from .messages import fail, warn
 
 if TYPE_CHECKING:
     from sigma.pyeval.loading import OnError, Progress
-    from sigma.pyeval.pipelines import OnePipeline
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 EXIT_NOTHING_LOADED = 2
@@ -50,14 +49,12 @@ class RuleOptions:
         """
         from sigma.pyeval.loading import load_rules
 
-        selection, placeholders = self._selection(), _placeholder_values(self.placeholders)
-        pipeline: list[OnePipeline] = [FieldMappings.of(_field_names(self.field_mappings)), *self.pipelines]
+        selection, meaning = self._selection(), self.meaning()
 
         def load(on_error: OnError, progress: Progress) -> Ruleset:
             return load_rules(
                 *paths,
-                pipeline=pipeline,
-                placeholders=placeholders,
+                **meaning,
                 selection=selection,
                 on_error=on_error,
                 cache=self.cache,
@@ -71,6 +68,13 @@ class RuleOptions:
             chosen = f"; {left_out(ruleset)}" if ruleset.left_out else ""
             fail(f"no rule could be loaded{chosen}", EXIT_NOTHING_LOADED)
         return ruleset
+
+    def meaning(self) -> dict[str, Any]:
+        """Return what decides how rules are read, as arguments of ``load_rules`` and ``parse_rules``."""
+        return {
+            "pipeline": [FieldMappings.of(_field_names(self.field_mappings)), *self.pipelines],
+            "placeholders": _placeholder_values(self.placeholders),
+        }
 
     def load_with(
         self, load: Callable[[OnError, Progress], Ruleset], sections: Mapping[str, str] | None = None

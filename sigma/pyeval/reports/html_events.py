@@ -84,7 +84,7 @@ def _why(calls: Sequence[MatchedCall]) -> Html:
 
 def _call(call: MatchedCall) -> Html:
     """Return a call in words: field, what was asked of it, and the values that hold."""
-    words = _words(call.matcher)
+    words = matcher_words(call.matcher)
     values = [str(value)[:_LONGEST_PATTERN] for value in call.values[:_MOST_VALUES]]
     parts: list[str] = [element("code", call.field), " "] if call.field is not None else []
     parts.append(words + " " if values else words)
@@ -94,7 +94,7 @@ def _call(call: MatchedCall) -> Html:
     return join(*parts)
 
 
-def _words(matcher: str) -> str:
+def matcher_words(matcher: str) -> str:
     """Return a matcher's name for people: ``contains all of`` for ``contains_cased_all``."""
     name = matcher.removesuffix("_any").removesuffix("_all").removesuffix("_cased")
     return _WORDS.get(name, name.replace("_", " ")) + (" all of" if matcher.endswith("_all") else "")

@@ -16,6 +16,7 @@ LAYER_VERSION: Final = "4.5"
 # The first Navigator that reads the layer format above (its specification, "Version object").
 _NAVIGATOR_VERSION = "4.9.0"
 _LONGEST_COMMENT = 2000
+OF_MATCHES: Final = "Techniques of the Sigma rules that matched; a score is a number of matches."
 
 
 @dataclass(slots=True)
@@ -36,16 +37,21 @@ class NavigatorLayer:
     Args:
         stream: Where to.
         name: The layer's name.
+        description: What it shows, and what a score is.
     """
 
-    def __init__(self, stream: BinaryIO, name: str = "Sigma matches") -> None:
+    def __init__(self, stream: BinaryIO, name: str = "Sigma matches", description: str = OF_MATCHES) -> None:
         self._stream = stream
         self._name = name
+        self._description = description
         self._techniques: dict[str, _Technique] = {}
 
     def write(self, finding: Finding) -> None:
         """Count the finding."""
-        rule = finding.match.rule
+        self.count(finding.match.rule)
+
+    def count(self, rule: Rule) -> None:
+        """Count one for each technique of a rule."""
         attack = parse_attack(rule.tags)
         for technique in attack.techniques:
             counted = self._techniques.setdefault(technique, _Technique())
@@ -59,7 +65,7 @@ class NavigatorLayer:
             "name": self._name,
             "versions": {"navigator": _NAVIGATOR_VERSION, "layer": LAYER_VERSION},
             "domain": "enterprise-attack",
-            "description": "Techniques of the Sigma rules that matched; a score is a number of matches.",
+            "description": self._description,
             "sorting": 3,
             "layout": {
                 "layout": "side",

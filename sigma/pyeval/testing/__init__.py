@@ -1,0 +1,1 @@
+"""Rules tested like code: cases beside the rules, run, covered, reported."""

@@ -1,0 +1,219 @@
+"""Files of cases, ``*.test.yml``, ``*.test.yaml`` and ``*.test.json``, read strictly: every mistake is told with its place."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from sigma.pyeval.documents import DocumentError, parse_documents
+from sigma.pyeval.loading import CASE_ENDINGS, RULE_SUFFIXES
+from sigma.pyeval.logs.formats import FORMATS
+from sigma.pyeval.logs.reading import AUTO
+
+from .cases import Case, Log, Mistake
+
+_SECTIONS: Final = {"match": True, "no_match": False}
+_FILE_KEYS: Final = ("rule", *_SECTIONS)
+_ENTRY_KEYS: Final = ("name", "event", "log", "format", "options", "lines", "count")
+_LOG_KEYS: Final = ("format", "options", "lines", "count")
+_FORMATS: Final = (AUTO, *FORMATS, "evtx")
+
+
+@dataclass
+class CaseDocument:
+    """One document of a file of cases.
+
+    Attributes:
+        path: The file.
+        rule: Id or title of the rule that it is about, or ``None``: then the file's name says it.
+        cases: What can be run of it.
+        mistakes: What is wrong with it.
+    """
+
+    path: Path
+    rule: str | None = None
+    cases: list[Case] = field(default_factory=list)
+    mistakes: list[Mistake] = field(default_factory=list)
+
+
+def case_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield the files of cases that belong to *paths*, each once: those below a directory, those beside a rule's file."""
+    seen: set[Path] = set()
+    for path in paths:
+        if path.is_dir():
+            found = sorted(
+                file for file in path.rglob("*.test.*") if file.name.endswith(CASE_ENDINGS) and file.is_file()
+            )
+        elif path.name.endswith(CASE_ENDINGS):
+            found = [path]
+        else:
+            found = [beside for ending in CASE_ENDINGS if (beside := path.with_name(path.stem + ending)).is_file()]
+        for file in found:
+            if (resolved := file.resolve()) not in seen:
+                seen.add(resolved)
+                yield file
+
+
+def rule_files_beside(path: Path) -> list[Path]:
+    """Return the rule files that a file of cases is named after: ``x.yml`` for ``x.test.yml``."""
+    stem = path.name[: -len(next(ending for ending in CASE_ENDINGS if path.name.endswith(ending)))]
+    return [file for suffix in RULE_SUFFIXES if (file := path.with_name(stem + suffix)).is_file()]
+
+
+def read_cases(path: Path) -> list[CaseDocument]:
+    """Return the documents of a file of cases; one without cases where it cannot be read at all."""
+    try:
+        text = path.read_bytes()
+        documents = _json_documents(text) if path.suffix == ".json" else parse_documents(text)
+    except (OSError, DocumentError, ValueError, RecursionError) as error:
+        reason = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+        return [CaseDocument(path, mistakes=[Mistake(path, "", reason)])]
+    if not documents:
+        return [CaseDocument(path, mistakes=[Mistake(path, "", "holds no cases; write match or no_match")])]
+    number = len(documents) > 1
+    return [_Reader(path, f"document {n}" if number else "").read(one) for n, one in enumerate(documents, 1)]
+
+
+def _json_documents(text: bytes) -> list[dict[str, Any]]:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) != len(pairs):
+            raise ValueError("a key is written twice in one object")
+        return made
+
+    try:
+        found = json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error}") from error
+    documents = found if isinstance(found, list) else [found]
+    for document in documents:
+        if not isinstance(document, dict):
+            raise ValueError(f"a document is an object, not {_kind(document)}")  # noqa: TRY004 - all mistakes are of one type
+    return documents
+
+
+class _Reader:
+    """Reads one document; mistakes are collected."""
+
+    def __init__(self, path: Path, prefix: str) -> None:
+        self._document = CaseDocument(path)
+        self._prefix = prefix
+
+    def read(self, document: dict[str, Any]) -> CaseDocument:
+        """Return the document's cases and mistakes."""
+        made = self._document
+        self._check_keys("", document, _FILE_KEYS)
+        rule = document.get("rule")
+        if rule is not None and (not isinstance(rule, str) or not rule):
+            self._mistake("rule", f"the rule's id or title is text, not {_kind(rule)}")
+        elif rule is not None:
+            made.rule = rule
+        if not _SECTIONS.keys() & document.keys() and not made.mistakes:
+            self._mistake("", "holds no cases; write match or no_match")
+        for section, must_match in _SECTIONS.items():
+            if section in document:
+                self._section(section, document[section], must_match)
+        self._check_names()
+        return made
+
+    def _section(self, section: str, entries: object, must_match: bool) -> None:
+        if not isinstance(entries, list) or not entries:
+            self._mistake(section, f"a list of cases is needed, not {_kind(entries)}")
+            return
+        for number, entry in enumerate(entries):
+            self._entry(f"{section}[{number}]", entry, must_match)
+
+    def _entry(self, place: str, entry: object, must_match: bool) -> None:
+        before = len(self._document.mistakes)
+        if not isinstance(entry, dict):
+            self._mistake(place, f"a case is a mapping with event or log, not {_kind(entry)}")
+            return
+        self._check_keys(place, entry, _ENTRY_KEYS)
+        name = entry.get("name", place)
+        if not isinstance(name, str) or not name:
+            self._mistake(f"{place}.name", f"a name is text, not {_kind(name)}")
+        if ("event" in entry) is ("log" in entry):
+            self._mistake(place, "a case has either event or log")
+            return
+        subject = self._event(place, entry) if "event" in entry else self._log(place, entry, must_match)
+        if len(self._document.mistakes) == before:
+            self._document.cases.append(Case(name, self._document.path, self._place(place), must_match, subject))
+
+    def _event(self, place: str, entry: dict[str, Any]) -> dict[str, Any]:
+        event = entry["event"]
+        for key in _LOG_KEYS:
+            if key in entry:
+                self._mistake(f"{place}.{key}", "this is for a log")
+        if not isinstance(event, dict) or not all(isinstance(key, str) for key in event):
+            self._mistake(f"{place}.event", f"an event is a mapping of field names, not {_kind(event)}")
+            return {}
+        return event
+
+    def _log(self, place: str, entry: dict[str, Any], must_match: bool) -> Log:
+        name, lines, count = entry["log"], entry.get("lines", []), entry.get("count")
+        input_format, options = entry.get("format", AUTO), entry.get("options", {})
+        path = self._document.path.parent / name if isinstance(name, str) else self._document.path
+        if not isinstance(name, str) or not path.is_file():
+            self._mistake(f"{place}.log", f"{name!r} is no file; paths are relative to the file of cases")
+        if input_format not in _FORMATS:
+            self._mistake(f"{place}.format", f"{input_format!r} is unknown{_nearest(input_format, _FORMATS)}")
+        if not isinstance(options, dict):
+            self._mistake(f"{place}.options", f"a mapping of the format's options is needed, not {_kind(options)}")
+        if not _are_lines(lines) or ("lines" in entry and not lines):
+            self._mistake(f"{place}.lines", "a list of line numbers, counted from 1, is needed")
+            lines = []
+        if count is not None and (not must_match or not _is_natural(count)):
+            self._mistake(f"{place}.count", "the number of events that match, 1 or more, and only under match")
+        if count is not None and "lines" in entry:
+            self._mistake(f"{place}.count", "either lines or count")
+        return Log(path, input_format, options, tuple(lines), count)
+
+    def _check_keys(self, place: str, mapping: dict[Any, Any], known: Collection[str]) -> None:
+        for key in mapping:
+            if key not in known:
+                where = f"{place}.{key}" if place else str(key)
+                self._mistake(where, f"this key is unknown{_nearest(key, known)}")
+
+    def _check_names(self) -> None:
+        names: set[str] = set()
+        for case in self._document.cases:
+            if case.name in names:
+                self._document.mistakes.append(
+                    Mistake(
+                        case.path, f"{case.place}.name", f"{case.name!r} is the name of another case in this document"
+                    )
+                )
+            names.add(case.name)
+
+    def _mistake(self, place: str, reason: str) -> None:
+        self._document.mistakes.append(Mistake(self._document.path, self._place(place), reason))
+
+    def _place(self, place: str) -> str:
+        return ", ".join(filter(None, (self._prefix, place)))
+
+
+def _nearest(name: object, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(str(name), known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+
+
+def _is_natural(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _are_lines(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_natural, value))
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if value == []:
+        return "an empty list"
+    return {dict: "a mapping", list: "a list", str: "text", bool: "true or false"}.get(
+        type(value), type(value).__name__
+    )

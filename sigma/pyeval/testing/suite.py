@@ -1,0 +1,95 @@
+"""Which cases belong to which rules; what names no rule, or a rule that could not be loaded, is a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sigma.pyeval.errors import UnknownRuleError
+from sigma.pyeval.rules import Rule
+from sigma.pyeval.ruleset import Ruleset
+
+from .case_files import CaseDocument, case_files, read_cases, rule_files_beside
+from .cases import Case, Mistake
+from .regression import regression_cases
+
+
+@dataclass(frozen=True)
+class RuleCase:
+    """A case and the rule that it is about."""
+
+    rule: Rule
+    case: Case
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Everything that can be run.
+
+    Attributes:
+        cases: In the order of the rules' files, then of regression tests.
+        mistakes: What is wrong with files of cases.
+        untested: The rules that no case is about.
+    """
+
+    cases: tuple[RuleCase, ...]
+    mistakes: tuple[Mistake, ...]
+    untested: tuple[Rule, ...]
+
+
+def collect_cases(ruleset: Ruleset, paths: Iterable[Path], more: Iterable[Path] = ()) -> Suite:
+    """Return the cases about the rules of *ruleset*.
+
+    Args:
+        ruleset: The rules.
+        paths: What they were loaded from; files of cases lie there too, and the rules may name regression tests.
+        more: Further files of cases, or directories that hold some.
+    """
+    by_file: dict[Path, list[Rule]] = {}
+    for rule in ruleset.rules:
+        if rule.path is not None:
+            by_file.setdefault(Path(rule.path).resolve(), []).append(rule)
+    found: list[RuleCase] = []
+    mistakes: list[Mistake] = []
+    for file in case_files([*paths, *more]):
+        for document in read_cases(file):
+            mistakes += document.mistakes
+            about = _rule_of(document, ruleset, by_file)
+            if isinstance(about, Mistake):
+                mistakes.append(about)
+            else:
+                found += (RuleCase(about, case) for case in document.cases)
+    for rule_id, cases, wrong in regression_cases(by_file):
+        mistakes += wrong
+        rules = [rule for rule in ruleset.rules if rule.id == rule_id]
+        found += (RuleCase(rule, case) for rule in rules[:1] for case in cases)
+    tested = {id(one.rule) for one in found}
+    return Suite(tuple(found), tuple(mistakes), tuple(rule for rule in ruleset.rules if id(rule) not in tested))
+
+
+def _rule_of(document: CaseDocument, ruleset: Ruleset, by_file: dict[Path, list[Rule]]) -> Rule | Mistake:
+    if document.rule is not None:
+        try:
+            return ruleset.find_rule(document.rule)
+        except UnknownRuleError as error:
+            refused = [one for one in ruleset.errors if document.rule in (one.id, one.title)]
+            reason = f"the rule could not be loaded: {refused[0].reason}" if refused else str(error)
+            return Mistake(document.path, "rule", reason)
+    beside = rule_files_beside(document.path)
+    rules = [rule for file in beside for rule in by_file.get(file.resolve(), ())]
+    if len(rules) == 1:
+        return rules[0]
+    return Mistake(document.path, "rule", _why_not_one(beside, rules, ruleset))
+
+
+def _why_not_one(beside: Sequence[Path], rules: Sequence[Rule], ruleset: Ruleset) -> str:
+    if len(rules) > 1:
+        return f"{beside[0]} holds {len(rules)} rules; say by id or title which of them is meant"
+    if not beside:
+        return "no rule file of this name lies beside it; say by id or title which rule is meant"
+    names = {file.resolve() for file in beside}
+    refused = [one for one in ruleset.errors if one.path is not None and Path(one.path).resolve() in names]
+    if refused:
+        return f"the rule could not be loaded: {refused[0].reason}"
+    return f"{beside[0]} is none of the rules that were loaded"
