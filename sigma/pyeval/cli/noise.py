@@ -104,11 +104,8 @@ def _counted(scan: Scan, logs: tuple[str, ...]) -> NoiseCounter:
     counter = NoiseCounter()
     for path in log_files(logs):
         for record in scan.records(path):
-            counter.add(
-                record.event,
-                [match.rule for match in [match for match in scan.match(record) if match.rule.generate]],
-                scan.logsource(record),
-            )
+            rules = [match.rule for match in scan.match(record) if match.rule.generate]
+            counter.add(record.event, rules, scan.logsource(record))
     return counter
 
 
