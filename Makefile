@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-monitor test test-system test-pysigma2 test-lowest support lint types docs bench clean
+.PHONY: demo demo-monitor test test-system test-spark test-pysigma2 test-lowest support lint types docs bench clean
 
 demo: $(VENV)/.installed  ## scan the example logs with the example rules
 	$(BIN)/sigma-pyeval scan -r examples/rules -p linux_eval --format table examples/logs
@@ -21,6 +21,10 @@ SYSTEM_PACKAGES := chromium systemd-journal-remote rsyslog rsyslog-gnutls
 test-system: $(VENV)/.installed  ## run the tests that need other programs (Debian: apt-get install $(SYSTEM_PACKAGES))
 	@echo "tests whose program is missing are skipped; on Debian: apt-get install $(SYSTEM_PACKAGES)"
 	$(BIN)/python -m pytest -m system -rs
+
+test-spark: $(VENV)-spark/.installed $(VENV)-spark-bare/.installed $(VENV)-spark-linked/.installed  ## run the tests that need Spark (and Java 17: apt-get install openjdk-17-jre-headless)
+	$(VENV)-spark-linked/bin/$(PIP) --no-deps --force-reinstall .
+	$(VENV)-spark/bin/python -m pytest -m system -rs tests/system/test_spark.py tests/system/test_spark_stream.py
 
 test-pysigma2: $(VENV)-pysigma2/.installed  ## run the tests of rules and their meaning on pySigma 2
 	$(VENV)-pysigma2/bin/python -m pytest -n 2 --dist loadfile --ignore tests/monitor
@@ -61,6 +65,22 @@ $(VENV)-lowest/.installed: pyproject.toml
 	$(call new-venv,$(VENV)-lowest)
 	$(VENV)-lowest/bin/$(PIP) -e '.[dev,monitor,kafka]' \
 	    $$(sed -n -E '/^(dependencies|monitor|kafka) =/,/]$$/s/.*"([A-Za-z-]+)(\[.*\])?>=([0-9.]+).*/\1==\3/p' pyproject.toml)
+	touch $@
+
+# Spark's driver, and two kinds of workers: one with nothing of ours, one with the runtime and no pySigma.
+$(VENV)-spark/.installed: pyproject.toml
+	$(call new-venv,$(VENV)-spark)
+	$(VENV)-spark/bin/$(PIP) -e '.[dev,spark]'
+	touch $@
+
+$(VENV)-spark-bare/.installed: Makefile
+	$(call new-venv,$(VENV)-spark-bare)
+	$(VENV)-spark-bare/bin/$(PIP) pyarrow
+	touch $@
+
+$(VENV)-spark-linked/.installed: Makefile
+	$(call new-venv,$(VENV)-spark-linked)
+	$(VENV)-spark-linked/bin/$(PIP) pyarrow ahocorasick-rs orjson
 	touch $@
 
 # The programs compared with, each by itself: one that cannot be installed leaves the others.
