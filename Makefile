@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-monitor test test-system test-spark test-pysigma2 test-lowest support lint types docs bench clean
+.PHONY: demo demo-monitor test test-system test-spark test-pysigma2 test-lowest support lint types docs bench bench-spark clean
 
 demo: $(VENV)/.installed  ## scan the example logs with the example rules
 	$(BIN)/sigma-pyeval scan -r examples/rules -p linux_eval --format table examples/logs
@@ -47,6 +47,10 @@ docs: $(VENV)/.installed  ## write the generated parts of the documentation
 
 bench: $(VENV)/.installed $(VENV)-bench/.installed  ## measure speed and memory; OPTIONS=--quick to try it out
 	$(BIN)/python -m benchmarks --peers $(VENV)-bench/bin/python $(OPTIONS)
+
+bench-spark: $(VENV)-spark/.installed $(VENV)-spark-bare/.installed $(VENV)-spark-linked/.installed  ## measure Spark beside scan, into docs/scale.md; OPTIONS="--events 600" to try it out
+	$(VENV)-spark-linked/bin/$(PIP) --no-deps --force-reinstall .
+	$(VENV)-spark/bin/python -m benchmarks.spark $(OPTIONS)
 
 clean:
 	rm -rf $(VENV) $(VENV)-* build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -61,7 +61,11 @@ def test_rows_keep_the_order_of_columns() -> None:
     """However sparse the columns are."""
     columns = [pa.array([None, "x", None]), pa.nulls(3), pa.array(["a", None, "c"]), pa.array([1, 2, 3])]
     events = row_events(pa.RecordBatch.from_arrays(columns, names=["p", "q", "r", "s"]))
-    assert [list(event.items()) for event in events] == [[("r", "a"), ("s", 1)], [("p", "x"), ("s", 2)], [("r", "c"), ("s", 3)]]
+    assert [list(event.items()) for event in events] == [
+        [("r", "a"), ("s", 1)],
+        [("p", "x"), ("s", 2)],
+        [("r", "c"), ("s", 3)],
+    ]
 
 
 BROKEN = b"\xffA"
@@ -153,7 +157,12 @@ def test_any_row(columns: dict[str, Typed]) -> None:
     assert repr(row_events(batch)) == repr([expected])
 
 
-@given(value=st.recursive(st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@given(
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
 def test_any_json(value: object) -> None:
     """What was written is read."""
     for ascii_only in (True, False):

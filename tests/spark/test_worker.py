@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from sigma.pyeval import Ruleset, parse_rules
 from sigma.pyeval.codegen import emit_linked, emit_runtime, emit_standalone
 from sigma.pyeval.spark import worker
-from sigma.pyeval.spark.driver import _WORKER_FILES
+from sigma.pyeval.spark.driver import _WORKER_FILES, SparkDetectionError, _ship
 
 from ..conftest import rule_yaml
 from ..strategies import Case, cases
@@ -67,7 +67,12 @@ BATCH = pa.RecordBatch.from_pylist(
 def test_rows_come_back_with_their_rules(delivery: str) -> None:
     """Once for each rule, in order, the kept columns as they were."""
     found = detected(RULES, delivery, BATCH, keep=["A", "n"])
-    assert [(row["n"], row["rule"]["title"]) for row in found] == [(1, "Shell"), (2, "Nested"), (3, "Nested"), (3, "No image")]
+    assert [(row["n"], row["rule"]["title"]) for row in found] == [
+        (1, "Shell"),
+        (2, "Nested"),
+        (3, "Nested"),
+        (3, "No image"),
+    ]
     assert list(found[1]) == ["A", "n", "rule"]
     assert found[1]["A"] == {"b": 1.0}
     assert found[1]["rule"] == {
@@ -82,7 +87,8 @@ def test_a_log_source_leaves_out_rules(delivery: str) -> None:
     rows = [{"_EXE": "/bin/sh", "Image": "/bin/sh"}, {"_EXE": "x", "Image": None}, {"_EXE": None, "Image": None}]
     batch = pa.RecordBatch.from_pylist(rows, pa.schema([("_EXE", pa.string()), ("Image", pa.string())]))
     titles = {
-        route: [row["rule"]["title"] for row in detected(RULES, delivery, batch, route=route)] for route in (True, False)
+        route: [row["rule"]["title"] for row in detected(RULES, delivery, batch, route=route)]
+        for route in (True, False)
     }
     assert titles == {True: ["Shell", "No image"], False: ["Shell", "No image", "No image"]}
 
@@ -90,7 +96,9 @@ def test_a_log_source_leaves_out_rules(delivery: str) -> None:
 @pytest.mark.parametrize("delivery", EMIT)
 def test_what_is_no_event_comes_back(delivery: str) -> None:
     """With the reason, and no rule."""
-    batch = pa.RecordBatch.from_pylist([{"v": '{"Image": "/bin/sh"}'}, {"v": "{"}, {"v": None}, {"v": '{"Image": "x"}'}])
+    batch = pa.RecordBatch.from_pylist(
+        [{"v": '{"Image": "/bin/sh"}'}, {"v": "{"}, {"v": None}, {"v": '{"Image": "x"}'}]
+    )
     first, broken, null = detected(RULES, delivery, batch, event="v")
     assert (first["rule"]["title"], first["problem"]) == ("Shell", None)
     assert (broken["rule"], broken["v"]) == (None, "{")
@@ -146,3 +154,9 @@ def test_the_driver_needs_no_spark_to_be_imported() -> None:
         importlib.import_module(f"sigma.pyeval.spark.{name}")
     code = "import sys, sigma.pyeval.spark; print([name for name in ('pyspark', 'pyarrow') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_session_without_a_context_is_refused() -> None:
+    """As those of Spark Connect are."""
+    with pytest.raises(SparkDetectionError, match="use a classic session"):
+        _ship(object(), "sigma_rules", "")  # type: ignore[arg-type]

@@ -146,8 +146,15 @@ def test_an_event_in_one_column(session: SparkSession, delivery: str) -> None:
     df = session.createDataFrame([(n, text) for n, text in enumerate(events)], "n int, text string")
     ruleset = Ruleset(rule for rule in RULES.rules if rule.title in ("a null", "void"))
     for column in ("text", "CAST(text AS binary)"):
-        found = detect(df.selectExpr("n", f"{column} AS e"), ruleset, event="e", keep=["n"], delivery=delivery).collect()  # type: ignore[arg-type]
-        assert [(row.n, row.rule and row.rule.title) for row in found] == [(0, "a null"), (0, "void"), (1, None), (2, None)]
+        found = detect(
+            df.selectExpr("n", f"{column} AS e"), ruleset, event="e", keep=["n"], delivery=delivery
+        ).collect()  # type: ignore[arg-type]
+        assert [(row.n, row.rule and row.rule.title) for row in found] == [
+            (0, "a null"),
+            (0, "void"),
+            (1, None),
+            (2, None),
+        ]
         assert [row.problem is None for row in found] == [True, True, False, False]
     for column in ("named_struct('n', n)", "map('n', n)"):
         found = detect(df.selectExpr("n", f"{column} AS e"), ruleset, event="e", keep=[], delivery=delivery).collect()  # type: ignore[arg-type]
@@ -223,7 +230,12 @@ def numbered(session: SparkSession, path: Path) -> DataFrame:
 
 @pytest.mark.parametrize("lane", ["windows", "linux"])
 def test_the_matches_of_scan(
-    session: SparkSession, delivery: str, lane: str, request: pytest.FixtureRequest, sigmahq: Path, figure: Callable[[str], None]
+    session: SparkSession,
+    delivery: str,
+    lane: str,
+    request: pytest.FixtureRequest,
+    sigmahq: Path,
+    figure: Callable[[str], None],
 ) -> None:
     """Real rules on real events as JSON text: exactly the same rules for the same lines, route and all."""
     path: Path = request.getfixturevalue(lane)
@@ -273,9 +285,17 @@ REFUSED = [
     ("SELECT 1 AS a", {"keep": ["b"]}, "there is no column 'b'; there are: 'a'"),
     ("SELECT 1 AS a", {"keep": ["a", "a"]}, "column 'a' is to be kept twice"),
     ("SELECT 1 AS a", {"event": "e"}, "there is no column 'e'"),
-    ("SELECT 1 AS a", {"event": "a", "keep": []}, "column 'a' is of type int; an event is a struct, a map, or JSON text"),
+    (
+        "SELECT 1 AS a",
+        {"event": "a", "keep": []},
+        "column 'a' is of type int; an event is a struct, a map, or JSON text",
+    ),
     ("SELECT parse_json('{}') AS v", {}, "column 'v' is of type variant, which no event has; to_json first"),
-    ("SELECT array(interval 3 day) AS v", {}, r"column 'v\[\]' is of type interval day, which no event has; cast it to string"),
+    (
+        "SELECT array(interval 3 day) AS v",
+        {},
+        r"column 'v\[\]' is of type interval day, which no event has; cast it to string",
+    ),
     ("SELECT named_struct('m', map(1, 'x')) AS v", {}, r"column 'v.m' is a map with keys of type int"),
     ("SELECT named_struct('a', 1, 'a', 2) AS v", {}, "column 'v' is a struct with two fields of one name"),
 ]

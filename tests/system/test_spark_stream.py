@@ -121,7 +121,9 @@ def test_killed_and_started_again(delivery: str, tmp_path: Path) -> None:
     writing = 0
     for run in range(2):
         command = [sys.executable, "-W", "ignore", "-c", PROGRAM, delivery, RULE, str(tmp_path)]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+        )
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == b"started\n"

@@ -13,7 +13,7 @@ from .worker import PROBLEM_COLUMN, RULE_COLUMN, RULE_TEXTS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.types import DataType, StructType
+    from pyspark.sql.types import StructType
 
     from ..ruleset import Ruleset
 
@@ -21,10 +21,10 @@ _WORKER_FILES = ("rules.py", "events.py", "routing.py", "spark/columns.py", "spa
 """The files of this package, in order, that workers run where nothing is installed."""
 
 _INSTALLED_WORKER = "sigma.pyeval.spark.worker"
-_PLAIN_TYPES = frozenset(
-    "StringType CharType VarcharType BooleanType ByteType ShortType IntegerType LongType FloatType DoubleType DecimalType "
-    "DateType TimestampType TimestampNTZType TimeType BinaryType NullType".split()
-)
+_PLAIN_TYPES = frozenset({
+    "StringType", "CharType", "VarcharType", "BooleanType", "ByteType", "ShortType", "IntegerType", "LongType", "FloatType",
+    "DoubleType", "DecimalType", "DateType", "TimestampType", "TimestampNTZType", "TimeType", "BinaryType", "NullType",
+})  # fmt: skip
 _TEXT_TYPES = frozenset({"StringType", "CharType", "VarcharType", "BinaryType"})
 
 _shipped: dict[str, tuple[tempfile.TemporaryDirectory[str], set[str]]] = {}
@@ -113,7 +113,7 @@ def _check_rules(ruleset: Ruleset, route: bool) -> None:
 
 
 def _check_columns(schema: StructType, event: str | None, kept: Sequence[str]) -> None:
-    types: dict[str, DataType] = {}
+    types: dict[str, Any] = {}
     for field in schema:
         if field.name in types:
             raise SparkDetectionError(f"column {field.name!r} is there twice; rename one of them")
@@ -133,24 +133,29 @@ def _check_columns(schema: StructType, event: str | None, kept: Sequence[str]) -
         raise SparkDetectionError(f"column {event!r} is of type {found}; an event is a struct, a map, or JSON text")
 
 
-def _check_type(place: str, kind: DataType) -> None:
+def _check_type(place: str, kind: Any) -> None:
+    # Types are told by their names: a version of Spark that lacks one need not be asked for it.
     name = type(kind).__name__
     if name == "StructType":
-        names = kind.names  # type: ignore[attr-defined]  # told by its name, as pyspark may be absent here
+        names = kind.names
         if len(set(names)) < len(names):
             raise SparkDetectionError(f"column {place!r} is a struct with two fields of one name; rename one of them")
-        for field in kind.fields:  # type: ignore[attr-defined]
+        for field in kind.fields:
             _check_type(f"{place}.{field.name}", field.dataType)
     elif name == "ArrayType":
-        _check_type(f"{place}[]", kind.elementType)  # type: ignore[attr-defined]
+        _check_type(f"{place}[]", kind.elementType)
     elif name == "MapType":
-        if type(kind.keyType).__name__ not in _TEXT_TYPES - {"BinaryType"}:  # type: ignore[attr-defined]
-            found = kind.keyType.simpleString()  # type: ignore[attr-defined]
-            raise SparkDetectionError(f"column {place!r} is a map with keys of type {found}; the names of fields are text")
-        _check_type(f"{place}{{}}", kind.valueType)  # type: ignore[attr-defined]
+        if type(kind.keyType).__name__ not in _TEXT_TYPES - {"BinaryType"}:
+            found = kind.keyType.simpleString()
+            raise SparkDetectionError(
+                f"column {place!r} is a map with keys of type {found}; the names of fields are text"
+            )
+        _check_type(f"{place}{{}}", kind.valueType)
     elif name not in _PLAIN_TYPES:
         remedy = "to_json" if name == "VariantType" else "cast it to string"
-        raise SparkDetectionError(f"column {place!r} is of type {kind.simpleString()}, which no event has; {remedy} first")
+        raise SparkDetectionError(
+            f"column {place!r} is of type {kind.simpleString()}, which no event has; {remedy} first"
+        )
 
 
 def _result_schema(schema: StructType, kept: Sequence[str], *, with_problem: bool) -> StructType:
@@ -168,7 +173,11 @@ def _ship(session: SparkSession, kind: str, text: str) -> str:
     """Have workers fetch a module of this text; return its name, which is that of its content."""
     content = text.encode("utf-8")
     name = f"{kind}_{hashlib.sha256(content).hexdigest()[:20]}"
-    context = session.sparkContext
+    context = getattr(session, "sparkContext", None)
+    if context is None:
+        raise SparkDetectionError(
+            "a Spark Connect session has no sparkContext to ship modules by; use a classic session"
+        )
     if context.applicationId not in _shipped:
         _shipped[context.applicationId] = (tempfile.TemporaryDirectory(prefix="sigma-pyeval-spark-"), set())
     folder, names = _shipped[context.applicationId]
