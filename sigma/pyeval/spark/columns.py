@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -24,16 +24,19 @@ _WIDEST_INT_BITS = 64
 
 def row_events(batch: pyarrow.RecordBatch) -> list[Event]:
     """Return an event a row; its fields are the columns that are not null there, in the order of the columns."""
+    from pyarrow.compute import indices_nonzero
+
     events: list[Event] = [{} for _ in range(batch.num_rows)]
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if column.null_count == len(column):
             continue
-        targets = events
+        targets: Iterable[Event] = events
+        values = column
         if column.null_count:
-            # Wide frames are mostly null, and a value of Arrow costs much more than a look at its bit.
-            targets = [event for event, there in zip(events, column.is_valid().to_pylist(), strict=True) if there]
-            column = column.drop_null()  # noqa: PLW2901 - the same values
-        for event, value in zip(targets, python_values(column), strict=True):
+            # Wide frames are mostly null: only what is there becomes Python objects.
+            targets = map(events.__getitem__, indices_nonzero(column.is_valid()).to_pylist())
+            values = column.drop_null()
+        for event, value in zip(targets, python_values(values), strict=True):
             if value is not None:
                 event[name] = value
     return events
