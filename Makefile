@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-monitor test test-system test-spark test-pysigma2 test-lowest support lint types docs bench bench-spark clean
+.PHONY: demo demo-monitor test test-system test-spark test-pysigma2 test-lowest support lint types docs bench bench-spark scoreboard clean
 
 demo: $(VENV)/.installed  ## scan the example logs with the example rules
 	$(BIN)/sigma-pyeval scan -r examples/rules -p linux_eval --format table examples/logs
@@ -52,6 +52,9 @@ bench-spark: $(VENV)-spark/.installed $(VENV)-spark-bare/.installed $(VENV)-spar
 	$(VENV)-spark-linked/bin/$(PIP) --no-deps --force-reinstall .
 	$(VENV)-spark/bin/python -m benchmarks.spark $(OPTIONS)
 
+scoreboard: $(VENV)/.installed $(VENV)-peers/.installed  ## hold this package and others against the shared vectors, into docs/comparison.md
+	$(BIN)/python -m benchmarks.conformance --peers $(VENV)-peers
+
 clean:
 	rm -rf $(VENV) $(VENV)-* build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
@@ -91,6 +94,14 @@ $(VENV)-spark-linked/.installed: Makefile
 $(VENV)-bench/.installed: benchmarks/peers.txt
 	$(call new-venv,$(VENV)-bench)
 	while read -r peer; do $(VENV)-bench/bin/$(PIP) "$$peer" || echo "$$peer: not installed"; done < $<
+	touch $@
+
+# An environment for each engine, as some need different versions of the same packages.
+$(VENV)-peers/.installed: benchmarks/conformance/peers.txt
+	while read -r name packages; do \
+	    test -x $(VENV)-peers/$$name/bin/python || "$(PYTHON)" -m venv $(VENV)-peers/$$name; \
+	    $(VENV)-peers/$$name/bin/$(PIP) $$packages || exit 1; \
+	done < $<
 	touch $@
 
 define new-venv
