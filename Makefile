@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-monitor test test-system test-pysigma2 test-lowest support lint types docs bench bench-correlation clean
+.PHONY: demo demo-monitor test test-system test-spark test-pysigma2 test-lowest support lint types docs bench bench-correlation bench-spark scoreboard clean
 
 demo: $(VENV)/.installed  ## scan the example logs with the example rules
 	$(BIN)/sigma-pyeval scan -r examples/rules -p linux_eval --format table examples/logs
@@ -21,6 +21,10 @@ SYSTEM_PACKAGES := chromium procps rsyslog rsyslog-gnutls strace systemd systemd
 test-system: $(VENV)/.installed  ## run the tests that need other programs (Debian: apt-get install $(SYSTEM_PACKAGES))
 	@echo "tests whose program is missing are skipped; on Debian: apt-get install $(SYSTEM_PACKAGES)"
 	$(BIN)/python -m pytest -m system -rs
+
+test-spark: $(VENV)-spark/.installed $(VENV)-spark-bare/.installed $(VENV)-spark-linked/.installed  ## run the tests that need Spark (and Java 17: apt-get install openjdk-17-jre-headless)
+	$(VENV)-spark-linked/bin/$(PIP) --no-deps --force-reinstall .
+	$(VENV)-spark/bin/python -m pytest -m system -rs tests/system/test_spark.py tests/system/test_spark_stream.py
 
 test-pysigma2: $(VENV)-pysigma2/.installed  ## run the tests of rules and their meaning on pySigma 2
 	$(VENV)-pysigma2/bin/python -m pytest -n 2 --dist loadfile --ignore tests/monitor
@@ -47,6 +51,13 @@ bench: $(VENV)/.installed $(VENV)-bench/.installed  ## measure speed and memory;
 bench-correlation: $(VENV)/.installed  ## measure correlation rules against windows and groups
 	$(BIN)/python -m benchmarks.correlation $(OPTIONS)
 
+bench-spark: $(VENV)-spark/.installed $(VENV)-spark-bare/.installed $(VENV)-spark-linked/.installed  ## measure Spark beside scan, into docs/scale.md; OPTIONS="--events 600" to try it out
+	$(VENV)-spark-linked/bin/$(PIP) --no-deps --force-reinstall .
+	$(VENV)-spark/bin/python -m benchmarks.spark $(OPTIONS)
+
+scoreboard: $(VENV)/.installed $(VENV)-peers/.installed  ## hold this package and others against the shared vectors, into docs/comparison.md
+	$(BIN)/python -m benchmarks.conformance --peers $(VENV)-peers
+
 clean:
 	rm -rf $(VENV) $(VENV)-* build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
@@ -66,10 +77,34 @@ $(VENV)-lowest/.installed: pyproject.toml
 	    $$(sed -n -E '/^(dependencies|monitor|kafka) =/,/]$$/s/.*"([A-Za-z-]+)(\[.*\])?>=([0-9.]+).*/\1==\3/p' pyproject.toml)
 	touch $@
 
+# Spark's driver, and two kinds of workers: one with nothing of ours, one with the runtime and no pySigma.
+$(VENV)-spark/.installed: pyproject.toml
+	$(call new-venv,$(VENV)-spark)
+	$(VENV)-spark/bin/$(PIP) -e '.[dev,spark]'
+	touch $@
+
+$(VENV)-spark-bare/.installed: Makefile
+	$(call new-venv,$(VENV)-spark-bare)
+	$(VENV)-spark-bare/bin/$(PIP) pyarrow
+	touch $@
+
+$(VENV)-spark-linked/.installed: Makefile
+	$(call new-venv,$(VENV)-spark-linked)
+	$(VENV)-spark-linked/bin/$(PIP) pyarrow ahocorasick-rs orjson
+	touch $@
+
 # The programs compared with, each by itself: one that cannot be installed leaves the others.
 $(VENV)-bench/.installed: benchmarks/peers.txt
 	$(call new-venv,$(VENV)-bench)
 	while read -r peer; do $(VENV)-bench/bin/$(PIP) "$$peer" || echo "$$peer: not installed"; done < $<
+	touch $@
+
+# An environment for each engine, as some need different versions of the same packages.
+$(VENV)-peers/.installed: benchmarks/conformance/peers.txt
+	while read -r name packages; do \
+	    test -x $(VENV)-peers/$$name/bin/python || "$(PYTHON)" -m venv $(VENV)-peers/$$name; \
+	    $(VENV)-peers/$$name/bin/$(PIP) $$packages || exit 1; \
+	done < $<
 	touch $@
 
 define new-venv

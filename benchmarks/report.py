@@ -17,7 +17,7 @@ from .plot import Line, svg
 
 Found = dict[str, Any]
 PASSES = ("first", "warm", "unique")
-_LANE_NAMES = {
+LANE_NAMES = {
     "all": "all rules, Windows events",
     "process_creation": "rules for Windows process creation, Windows events",
     "linux": "Linux rules, Linux events",
@@ -86,14 +86,14 @@ def lanes_table(found: Found, kind: str = "") -> str:
         if one is not None:
             cells = [_pass(one, name) for name in PASSES]
             times = one["passes"]["first"][2]
-            what = f"{_LANE_NAMES[lane]} ({one['rules']:,} x {one['events']:,})"
+            what = f"{LANE_NAMES[lane]} ({one['rules']:,} x {one['events']:,})"
             rows.append([what, *cells, _rate(one["decode"]), f"{_rate(one['scan'])}; first = {times:,.0f} times scan"])
-    return _table(["events/s", *PASSES, "decoding alone", "scan"], rows)
+    return table(["events/s", *PASSES, "decoding alone", "scan"], rows)
 
 
 def counts_table(counts: Sequence[Found]) -> str:
     rows = [[f"{one['rules']:,}", *(_pass(one, name) for name in PASSES), _rate(one["scan"])] for one in counts]
-    return _table(["rules", *PASSES, "scan"], rows)
+    return table(["rules", *PASSES, "scan"], rows)
 
 
 def rule_count_plot(counts: Sequence[Found]) -> str:
@@ -123,7 +123,7 @@ def peers_section(found: Found, failed: dict[str, str]) -> str:
         elif peer in failed:
             rows.append([peer, "none", "", "not measured", ""])
     return (
-        _table(["", "rules taken", "matches", "events/s", "times ours"], rows)
+        table(["", "rules taken", "matches", "events/s", "times ours"], rows)
         + "\n\nThe time is that of matching and decoding, not of loading rules. SQLite runs each rule as one query over a "
         "table of all the events, filling it included. A first pass gains "
         "with the number of events, so few of them show the least of it. "
@@ -156,7 +156,7 @@ def loading_table(found: Found) -> str:
         "memory, no cache",
         "{peak_mb:.0f} MB ({loaded_mb:.0f} MB after loading)",
     )
-    return "Elapsed time, each in a process of its own.\n\n" + _table(["", ""], rows)
+    return "Elapsed time, each in a process of its own.\n\n" + table(["", ""], rows)
 
 
 def logs_section(found: Found) -> str:
@@ -183,7 +183,7 @@ def logs_section(found: Found) -> str:
         if scan
         else ""
     )
-    return about + _table(["", "MB/s", "lines or records/s", "CPU seconds", "peak memory, MB"], rows)
+    return about + table(["", "MB/s", "lines or records/s", "CPU seconds", "peak memory, MB"], rows)
 
 
 def write_readme(readme: Path, results: Path, found: Found) -> None:
@@ -206,7 +206,7 @@ def _rate(rate: float) -> str:
     return f"{rate:,.0f}" if rate >= 1 else f"{rate:.2g}"
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     ruler = "|".join(["---", *("---:" for _ in heads[1:])])
     return "\n".join([f"| {' | '.join(heads)} |", f"|{ruler}|", *(f"| {' | '.join(row)} |" for row in rows)])
 

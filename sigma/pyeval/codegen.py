@@ -242,6 +242,12 @@ def _correlation_table(rules: Sequence[CorrelationRule], written: Callable[[Corr
     return ["_CORRELATIONS = (\n" + "".join(rows) + ")\n"] if rows else []
 
 
+def emit_runtime(files: Sequence[str]) -> str:
+    """Return one module of the text of these files of this package, in order; relative imports among them are dropped."""
+    imports, texts = _merged(map(_read, files))
+    return "\n\n".join(["\n".join(imports) + "\n", *texts])
+
+
 def _table_row(rule: Rule) -> str:
     """Return the rule's record as a dict display, a line a key."""
     lines = (f"        {literal(key)}: {literal(value)},\n" for key, value in rule_record(rule).items())
