@@ -28,7 +28,7 @@ from .errors import RuleLoadError
 from .rules import Match, Rule
 
 if TYPE_CHECKING:
-    from .pipelines import Placeholders, PipelineSpec
+    from .pipelines import PipelineSpec, Placeholders
     from .ruleset import Ruleset
 
 _SUFFIXES = (".yml", ".yaml")
