@@ -172,7 +172,9 @@ class Detection:
         if not judged.seen:
             new = await self._settle(source, intake, batch, judged)
         else:
+            intake.progress.rest()  # who holds the lock may wait for room; if it is stuck, it says so itself
             async with correlation.lock:
+                intake.progress.step()
                 found = correlation.observe(judged.seen)
                 observed = [one for one, _ in found]
                 judged.observed = await self._store.unseen(source.name, batch.checkpoint, observed)
@@ -206,8 +208,8 @@ class Detection:
             StoreFull: There is no room; it is told the next time.
         """
         correlation = self.correlation
-        if not correlation.is_active:
-            return
+        if not correlation.is_active or (correlation.lock.locked() and not ended):
+            return  # a batch that waits for room must not hold up who calls
         async with correlation.lock:
             self._owed += self._raised(correlation.finish() if ended else correlation.release())
             if self._owed:
