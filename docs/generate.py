@@ -9,6 +9,7 @@ from pathlib import Path
 from sigma.pyeval.matchers import MATCHERS
 
 SEMANTICS = Path(__file__).parent / "semantics.md"
+CONFIGURATION = Path(__file__).parent / "reference" / "configuration.md"
 
 
 def matcher_table() -> str:
@@ -28,4 +29,7 @@ def with_matchers(text: str) -> str:
 
 
 if __name__ == "__main__":
+    from configuration_reference import configuration_page
+
+    CONFIGURATION.write_text(configuration_page(), encoding="utf-8")
     SEMANTICS.write_text(with_matchers(SEMANTICS.read_text(encoding="utf-8")), encoding="utf-8")

@@ -90,7 +90,8 @@ def tables(results: Mapping[str, Any]) -> str:
         for name in CONSTRUCTS
         if name in engines[0]["constructs"]
     ]
-    return f"{results['vectors']} vectors:\n\n{first}\n\nAgreements, by the rarest construct in the rule:\n\n{_table(heads, rows)}"
+    second = _table(heads, rows)
+    return f"{results['vectors']} vectors:\n\n{first}\n\nAgreements, by the rarest construct in the rule:\n\n{second}"
 
 
 def with_tables(page: str, results: Mapping[str, Any]) -> str:
