@@ -1,6 +1,7 @@
 """Look through a built site: ``python docs/check_site.py FOLDER``.
 
-Exits with 1 where a page loads something from elsewhere, or a local link is broken. The site generator checks links between pages; this is about all other files, and about what pages load.
+Exits with 1 where a page loads something from elsewhere, or a local link is broken. The site generator checks links
+between pages; this is about all other files, and about what pages load.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ _LEFT_TO_SECTIONS = {"sources", "sinks"}
 _HEAD = """# Configuration of the monitor
 
 Every key, generated from the schema that reads the file (`make docs`). How the parts work together stands in
-[monitor.md](../monitor.md); what a kind of source or sink does in [sources.md](../sources.md) and [sinks.md](../sinks.md). Keys that are not listed are refused.
+[monitor.md](../monitor.md); what a kind of source or sink does in [sources.md](../sources.md) and
+[sinks.md](../sinks.md). Keys that are not listed are refused.
 """
 
 
