@@ -152,11 +152,13 @@ class Rig:
 
     def __init__(self, path: Path, rules: str = GUESSING, **settings: Any) -> None:
         self.ruleset = parse_rules(rules)
-        self.store = Store(path / "state.sqlite", 8 << 20)
+        self.store = Store(path / "state.sqlite", 64 << 20)
         self.settings = CorrelationSettings(**settings).model_copy(update={"lateness": 0.0})
-        self.correlation = Correlation(self.ruleset, self.settings, self.store, 8 << 20)
+        self.correlation = Correlation(self.ruleset, self.settings, self.store, 64 << 20)
 
-    async def batch(self, *events: dict[str, Any], first: int = 0, complete: bool = True) -> list[str]:
+    async def batch(
+        self, *events: dict[str, Any], first: int = 0, complete: bool = True, checkpointed: bool = True
+    ) -> list[str]:
         """Take in a batch as detection does; return the ids of what it raised by the time of its last event."""
         await self.correlation.keep()
         seen = []
@@ -164,13 +166,14 @@ class Rig:
             record = Record(one, number, LogSource())
             seen.append(Seen(self.ruleset.match(one, members=True), record, {"name": "events", "line": number}))
         found = self.correlation.observe(seen)
-        checkpoint = Checkpoint("", first + len(events), complete)
-        fresh = await self.store.unseen("events", checkpoint, [one for one, _ in found])
+        checkpoint = Checkpoint("", first + len(events), complete) if checkpointed else None
+        fresh = await self.store.unseen("log", checkpoint, [one for one, _ in found])
         ids = {one.id for one in fresh}
-        self.correlation.take(pair for pair in found if pair[0].id in ids)
-        await self.store.settle("events", [], checkpoint, observed=fresh)
-        self.correlation.tell("events", Record(events[-1], 0, LogSource()))
-        return [one.id for one in self.correlation.release()]
+        observed, raised = self.correlation.take({one.id: (one, two) for one, two in found if one.id in ids}.values())
+        assert not raised
+        await self.store.settle("log", [], checkpoint, observed=observed)
+        self.correlation.tell("log", "", Record(events[-1], 0, LogSource()))
+        return [one.id for one in self.correlation.release()[0]]
 
 
 def test_what_was_observed_is_taken_in_again_after_a_restart(tmp_path: Path) -> None:
@@ -210,12 +213,108 @@ def test_lines_that_are_read_again_count_once(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_events_of_a_source_without_checkpoints_count_once(tmp_path: Path) -> None:
+    """As from Kafka after a kill, or HTTP when a client repeats: known by where they stood."""
+
+    async def scenario() -> None:
+        rig = Rig(tmp_path)
+        assert await rig.batch(event("a", 0), event("a", 1), checkpointed=False) == []
+        assert await rig.batch(event("a", 0), event("a", 1), checkpointed=False) == []
+        assert len(await rig.batch(event("a", 2), first=2, checkpointed=False)) == 1
+        await rig.store.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_is_late_is_late_after_a_restart_too(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        rig = Rig(tmp_path)
+        await rig.batch(event("a", 100), event("a", 101))
+        await rig.batch(event("a", 50), first=2)
+        assert len(rig.store.correlation_state().observed) == 2
+        assert rig.correlation.statistics.late == 1
+        await rig.store.close()
+        rig = Rig(tmp_path)
+        assert await rig.batch(event("b", 101), first=3) == []
+        await rig.store.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_could_not_be_settled_was_not_taken_in(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        rig = Rig(tmp_path)
+        assert await rig.batch(event("a", 0), event("a", 1)) == []
+        third = event("a", 2)
+        found = rig.correlation.observe(
+            [Seen(rig.ruleset.match(third, members=True), Record(third, 2, LogSource()), {"name": "log", "line": 2})]
+        )
+        rig.correlation.take(found)
+        rig.correlation.restore()  # as the batch was cut off
+        assert len(await rig.batch(third, first=2)) == 1
+        await rig.store.close()
+
+    asyncio.run(scenario())
+
+
+def test_much_that_waits_is_released_in_parts(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        rig = Rig(tmp_path)
+        rig.correlation._watermark.tell("slow", "", START.timestamp(), 1e12)
+        for start in range(0, 2_000, 500):
+            assert await rig.batch(*(event("a", n / 10) for n in range(start, start + 500)), first=start) == []
+        rig.correlation.end("slow")
+        found, parts, more = 0, 0, True
+        while more:
+            raised, more = rig.correlation.release()
+            assert len(raised) <= 500
+            found, parts = found + len(raised), parts + 1
+        assert (found, parts > 3) == (1_998, True)
+        await rig.store.close()
+
+    asyncio.run(scenario())
+
+
+TIMES = ["0001-01-01T00:00:00Z", "2099-01-01T00:00:00Z", "no time", None]
+
+
+@pytest.mark.parametrize("time_text", TIMES)
+def test_no_time_of_an_event_ends_the_service_or_makes_others_late(time_text: str | None, tmp_path: Path) -> None:
+    odd = {"@timestamp": time_text, "host": "x", "MESSAGE": "harmless"}
+    (tmp_path / "events").write_bytes(lines(event("a", 0), odd))
+    place = place_with(tmp_path, "events")
+    with place.start() as service:
+        service.until(lambda: "running" in service.log)
+        with (tmp_path / "events").open("ab") as file:
+            file.write(lines(event("a", 1), event("a", 2), event("b", 60)))
+        service.until(place.alerts)
+        assert service.stop() == 0
+    assert [alert["correlation"]["count"] for alert in place.alerts()] == [3]
+
+
+def test_rules_that_need_more_room_than_there_is_are_refused(tmp_path: Path) -> None:
+    place = place_with(tmp_path, "events", correlation={"events": 2})
+    with place.start("--check") as service:
+        assert service.process.wait(20) == 2
+        assert f"error: {tmp_path}/monitor.yml: correlation: " in service.log
+        assert "see correlation.events" in service.log
+
+
+def test_alerts_of_correlations_go_through_a_small_spool(tmp_path: Path) -> None:
+    (tmp_path / "events").write_bytes(lines(*(event("a", n / 100, filler="x" * 500) for n in range(1_500))))
+    place = place_with(tmp_path, "events", spool_bytes=4 << 20)
+    with place.start() as service:
+        service.until(lambda: len(place.alerts()) >= 1_498, 60)
+        assert service.stop() == 0
+    assert len({alert["id"] for alert in place.alerts()}) == 1_498
+
+
 def test_a_kept_state_stands_for_what_was_observed(tmp_path: Path) -> None:
     async def scenario() -> None:
         rig = Rig(tmp_path)
         await rig.batch(event("a", 0), event("a", 1))
         assert len(rig.store.correlation_state().observed) == 2
-        await rig.correlation.change(rig.ruleset, rig.settings)
+        await rig.correlation._keep()
         assert not rig.store.correlation_state().observed
         await rig.store.close()
         rig = Rig(tmp_path)

@@ -56,6 +56,7 @@ def command(path: Path, check: bool, log_level: str, log_format: Literal["text",
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
         from sigma.pyeval.monitor.configuration import ConfigurationError, load_configuration
+        from sigma.pyeval.monitor.correlation import correlation_problem
         from sigma.pyeval.monitor.journal import LOGGER, log_to_stderr
         from sigma.pyeval.monitor.preflight import Finding, files_met, rules_met
         from sigma.pyeval.monitor.tuning.loading import load_tuning
@@ -71,6 +72,8 @@ def command(path: Path, check: bool, log_level: str, log_format: Literal["text",
     ruleset = _rules(configuration, strict)
     findings = list(files_met(configuration)) if check else []
     findings += rules_met(configuration, ruleset.all_rules)
+    if problem := correlation_problem(ruleset, configuration.correlation, configuration.spool_bytes):
+        _refuse(path, [("correlation", problem)])
     try:
         tuning = load_tuning(configuration, ruleset)
     except ConfigurationError as error:

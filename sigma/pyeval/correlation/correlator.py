@@ -135,12 +135,28 @@ class Correlator:
         """Let time pass to *timestamp* where no events come; return the matches of windows that are over by then."""
         return self._reported(self._engine.advance(microseconds(timestamp)))
 
-    def release(self, timestamp: Timestamp) -> list[CorrelationMatch]:
+    def release(self, timestamp: Timestamp, most: int = 1 << 60) -> list[CorrelationMatch]:
         """Take it that everything up to *timestamp* has come, whatever the lateness: for who knows better; return the matches.
 
-        What comes later and happened before is late. With an infinite lateness nothing else raises matches.
+        What comes later and happened before is late. With an infinite lateness nothing else raises matches. Where more than
+        *most* events wait, about as many are taken in; ``watermark`` says how far that was, call again for the rest.
         """
-        return self._reported(self._engine.release(microseconds(timestamp)))
+        return self._reported(self._engine.release(microseconds(timestamp), most))
+
+    @property
+    def watermark(self) -> float | None:
+        """Up to when events have been taken in, in seconds since the epoch: what happened before is late. ``None`` at first."""
+        return None if self._engine.watermark <= -FOREVER else self._engine.watermark / 1_000_000
+
+    @property
+    def newest(self) -> float | None:
+        """The latest time that an event had, in seconds since the epoch; ``None`` before the first."""
+        return None if self._engine.newest <= -FOREVER else self._engine.newest / 1_000_000
+
+    @property
+    def correlated(self) -> frozenset[str]:
+        """The keys of the rules whose matches are observed."""
+        return self._engine.observer.rules()
 
     def finish(self) -> list[CorrelationMatch]:
         """Take the stream as ended: return the matches of events that waited and of windows still open. Later events are late."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, nsmallest
 from typing import Any, Final
 
 from .calls import Correlation, CorrelationError
@@ -104,8 +104,13 @@ class Engine:
         """Let time pass; return the matches that this raises."""
         return self.take(Observation(time))
 
-    def release(self, time: int) -> list[CorrelationMatch]:
-        """Take it that everything up to *time* has come, whatever the lateness; return the matches."""
+    def release(self, time: int, most: int) -> list[CorrelationMatch]:
+        """Take it that everything up to *time* has come, whatever the lateness; return the matches.
+
+        Where more than *most* events wait, only up to the time of as many: the rest is for the next call.
+        """
+        if len(self.pending) > most:
+            time = min(time, nsmallest(most, self.pending)[-1][0])
         self.watermark = max(self.watermark, time)
         found = self._release()
         self.counts.pending = len(self.pending)

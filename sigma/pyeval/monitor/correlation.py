@@ -8,6 +8,7 @@ is raised again has the id that it had.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 import time
@@ -18,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
+from sigma.pyeval.correlation.calls import CorrelationError
 from sigma.pyeval.correlation.correlator import Correlator
 from sigma.pyeval.correlation.groups import Counts, Limits
 from sigma.pyeval.correlation.observing import Observation, read_observation
@@ -29,7 +31,7 @@ from sigma.pyeval.rules import Match
 from sigma.pyeval.ruleset import Ruleset
 
 from .batches import Place
-from .correlation_state import Observed
+from .correlation_state import KeptState, Observed
 from .journal import LOGGER
 from .settings import Duration, Settings
 from .store import Store, StoreFull
@@ -42,9 +44,15 @@ MOST_OBSERVED: Final = 20_000
 MOST_OBSERVED_BYTES: Final = 16 << 20
 """A new state is kept when so much was observed since the last one."""
 
+MOST_RELEASED: Final = 500
+"""Events that waited for earlier ones and are taken in at once, before other tasks get their turn."""
+
 _TEXT_SHARE = 16
+_JOURNAL_SHARE = 8
 _ENTRY_BYTES = 1_024
-"""Of the spool: the part that events kept for matches may take, and what an event of a window takes, about."""
+_PENDING_BYTES = 16_384
+"""Of the spool: the parts that events kept for matches, and what was observed, may take; the room that each event of a window,
+and each that waits, is reckoned with."""
 
 
 class CorrelationSettings(Settings):
@@ -148,16 +156,28 @@ class Correlation:
         self._settings = settings
         self._ruleset = ruleset
         self._zone = zone_of(settings.time_zone)
-        self._released = 0.0
         self._watermark = Watermark(settings.lateness)
-        kept = store.correlation_state()
-        self._correlator = self._made(ruleset, kept.state)
+        self._restore(store.correlation_state())
+
+    def _restore(self, kept: KeptState) -> None:
+        """Go on from what is kept."""
+        self._correlator, is_new = self._made(self._ruleset, kept.state)
+        self._unkept = is_new or kept.state is None
         self._observed = len(kept.observed)
         self._bytes = sum(map(len, kept.observed))
-        self._unkept = kept.state is None or self._is_new
         if not self._unkept:
             for body in kept.observed:
-                self._take(read_observation(json.loads(body)))
+                observation = read_observation(json.loads(body))
+                if observation.places:
+                    self._correlator.take(observation)
+                else:
+                    self._correlator.release(observation.time / 1_000_000)
+        if self._correlator.newest is not None:
+            self._watermark.resume(self._correlator.newest)
+
+    def restore(self) -> None:
+        """Go back to what is kept, as what was taken in since could not be settled; the lock is held."""
+        self._restore(self._store.correlation_state())
 
     @property
     def is_active(self) -> bool:
@@ -169,19 +189,26 @@ class Correlation:
         """What is held and what was lost."""
         return self._correlator.statistics()
 
-    def begin(self, source: str) -> None:
-        """Wait for *source* before time goes on."""
-        self._watermark.begin(source)
+    def concerns(self, match: Match) -> bool:
+        """Return whether a correlation rule is about the rule of *match*."""
+        return match.rule.key in self._correlator.correlated
+
+    def begin(self, source: str, streams: Iterable[str]) -> None:
+        """Wait for *source*, and each of its streams known from before, before time goes on."""
+        self._watermark.begin(source, streams)
 
     def end(self, source: str) -> None:
         """Do not wait for *source* any more."""
         self._watermark.end(source)
 
-    def tell(self, source: str, last: Record) -> None:
-        """Note how far *source* has come with a batch that is settled: to its last event's time, or to now."""
+    def tell(self, source: str, stream: str, last: Record) -> None:
+        """Note how far a stream of *source* has come with a batch that is settled: to its last event's time."""
         now = self._clock()
         moment = event_time(last.event, zone=self._zone)
-        self._watermark.tell(source, now if moment is None else min(moment.timestamp(), now))
+        told = None if moment is None else moment.timestamp()
+        if told is not None and told > now + AHEAD_SECONDS:
+            told = None
+        self._watermark.tell(source, stream, told if told is None else max(0.0, min(told, now)), now)
 
     def observe(self, seen: Iterable[Seen]) -> list[tuple[Observed, Observation]]:
         """Return what the rules take of events, for ``take``; the lock is held."""
@@ -193,92 +220,128 @@ class Correlation:
                 found.append((Observed.of(observation.contribution.id, body), observation))
         return found
 
-    def take(self, observations: Iterable[tuple[Observed, Observation]]) -> list[CorrelationMatch]:
-        """Take in what was observed; return what that raises for want of room to wait. The lock is held until it is settled."""
-        found: list[CorrelationMatch] = []
-        for observed, observation in observations:
-            self._observed += 1
-            self._bytes += len(observed.observation)
-            found += self._take(observation)
-        return found
+    def take(
+        self, observations: Iterable[tuple[Observed, Observation]]
+    ) -> tuple[list[Observed], list[CorrelationMatch]]:
+        """Take in what was observed; return what of it is to be kept, and what it raises for want of room to wait.
 
-    def release(self) -> list[CorrelationMatch]:
-        """Return what can be told now that time has passed; the lock is held until it is settled."""
+        The lock is held until that is settled, or ``restore`` was called. What is late counts nowhere, and is not kept: taken in
+        again after a restart, it might be in time.
+        """
+        kept, found = [], []
+        for observed, observation in observations:
+            watermark = self._correlator.watermark
+            if watermark is None or observation.time >= watermark * 1_000_000:
+                kept.append(observed)
+                self._observed += 1
+                self._bytes += len(observed.observation)
+            found += self._correlator.take(observation)
+        return kept, found
+
+    def release(self) -> tuple[list[CorrelationMatch], bool]:
+        """Return what can be told now that time has passed, and whether there is more; the lock is held until it is settled."""
         now = self._watermark.now()
         if now is None:
-            return []
-        self._released = now
-        return self._correlator.release(now)
+            return [], False
+        found = self._correlator.release(now, MOST_RELEASED)
+        reached = self._correlator.watermark
+        return found, reached is not None and reached < now
 
     def finish(self) -> list[CorrelationMatch]:
         """Return what can be told as all input has ended, then begin anew; the lock is held until it is settled."""
         found = self._correlator.finish()
-        self._correlator = self._made(self._ruleset, None)
+        self._correlator, _ = self._made(self._ruleset, None)
         self._unkept = True
         return found
 
     def released(self) -> Observed:
         """Return that time has passed, to be kept with the alerts that this raised."""
-        return Observed("", json.dumps(Observation(round(self._released * 1_000_000)).as_json()).encode())
+        reached = round((self._correlator.watermark or 0.0) * 1_000_000)
+        return Observed("", json.dumps(Observation(reached).as_json()).encode())
 
     async def keep(self) -> None:
         """Keep the state, where none is kept or much was observed since that was done last; the lock is held, or nothing runs.
 
-        To be called before the first event: what is observed means nothing without the state that it was observed in.
+        To be called before the first event: what is observed means nothing without the state that it was observed in. Not
+        between ``take`` and the end of its transaction.
 
         Raises:
             StoreFull: There is no room.
         """
-        if self._unkept or self._observed >= MOST_OBSERVED or self._bytes >= MOST_OBSERVED_BYTES:
+        most = min(MOST_OBSERVED_BYTES, self._spool_bytes // _JOURNAL_SHARE)
+        if self._unkept or self._observed >= MOST_OBSERVED or self._bytes >= most:
             await self._keep()
+
+    @property
+    def must_keep(self) -> bool:
+        """Whether nothing may be observed before ``keep`` has succeeded."""
+        return self._unkept
 
     async def change(self, ruleset: Ruleset, settings: CorrelationSettings) -> None:
         """Go over to other rules and settings; what is remembered stays where the correlation rules are the same."""
+        if (ruleset.correlations, settings) == (self._ruleset.correlations, self._settings):
+            self._ruleset = ruleset
+            return
         async with self.lock:
             state = await asyncio.to_thread(self._correlator.snapshot)
-            self._settings = settings
-            self._ruleset = ruleset
+            self._settings, self._ruleset = settings, ruleset
             self._zone = zone_of(settings.time_zone)
             self._watermark.lateness = settings.lateness
-            self._correlator = self._made(ruleset, state)
-            try:
+            self._correlator, _ = await asyncio.to_thread(self._made, ruleset, state)
+            self._unkept = True
+            with contextlib.suppress(StoreFull):  # it is tried again
                 await self._keep()
-            except StoreFull:
-                self._unkept = True  # the service tries again
 
     async def _keep(self) -> None:
         state = await asyncio.to_thread(self._correlator.snapshot)
         await self._store.keep_correlation_state(state)
         self._unkept, self._observed, self._bytes = False, 0, 0
 
-    def _take(self, observation: Observation) -> list[CorrelationMatch]:
-        if not observation.places:
-            return self._correlator.release(observation.time / 1_000_000)
-        return self._correlator.take(observation)
-
-    def _made(self, ruleset: Ruleset, state: bytes | None) -> Correlator:
-        """Return a correlator that goes on from *state*; one that begins anew where that is of other rules."""
-        settings = self._settings
-        text = min(Limits().text, self._spool_bytes // _TEXT_SHARE)
-        total = max(1, min(settings.events, self._spool_bytes // _ENTRY_BYTES))
-        limits = Limits(groups=settings.groups, events=settings.group_events, total=total, text=text)
-
-        def made(state: bytes | None) -> Correlator:
-            return ruleset.correlator(
-                refire=settings.refire,
-                cooldown=settings.cooldown,
-                lateness=math.inf,  # how far time has come is the watermark's to say
-                zone=self._zone,
-                ahead=AHEAD_SECONDS,
-                clock=self._clock,
-                limits=limits,
-                state=state,
-            )
-
-        self._is_new = False
+    def _made(self, ruleset: Ruleset, state: bytes | None) -> tuple[Correlator, bool]:
+        """Return a correlator that goes on from *state*, and whether it begins anew as that is of other rules."""
         try:
-            return made(state)
+            return make_correlator(ruleset, self._settings, self._spool_bytes, self._clock, state), False
         except StateError as error:
-            self._is_new = True
             LOGGER.warning("correlation rules begin anew, what they remembered is given up: %s", error)
-            return made(None)
+            return make_correlator(ruleset, self._settings, self._spool_bytes, self._clock, None), True
+
+
+def make_correlator(
+    ruleset: Ruleset,
+    settings: CorrelationSettings,
+    spool_bytes: int,
+    clock: Callable[[], float] = time.time,
+    state: bytes | None = None,
+) -> Correlator:
+    """Return a correlator as the service runs it.
+
+    Raises:
+        CorrelationError: A rule needs more room than there is.
+        StateError: *state* is of other rules, or damaged.
+    """
+    limits = Limits(
+        groups=settings.groups,
+        events=settings.group_events,
+        total=max(1, min(settings.events, spool_bytes // _ENTRY_BYTES)),
+        text=min(Limits().text, spool_bytes // _TEXT_SHARE),
+        pending=max(1, min(Limits().pending, spool_bytes // _PENDING_BYTES)),
+    )
+    return ruleset.correlator(
+        refire=settings.refire,
+        cooldown=settings.cooldown,
+        lateness=math.inf,  # how far time has come is the watermark's to say
+        zone=zone_of(settings.time_zone),
+        ahead=AHEAD_SECONDS,
+        clock=clock,
+        limits=limits,
+        state=state,
+    )
+
+
+def correlation_problem(ruleset: Ruleset, settings: CorrelationSettings, spool_bytes: int) -> str | None:
+    """Return why the correlation rules of *ruleset* cannot be run as *settings* say, or ``None``."""
+    try:
+        make_correlator(ruleset, settings, spool_bytes)
+    except CorrelationError as error:
+        return f"{error}; see correlation.events, correlation.group_events and spool_bytes"
+    return None

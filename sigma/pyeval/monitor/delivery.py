@@ -165,26 +165,26 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 - one sink's mistake must not stop the others; it is logged whole
             LOGGER.error("sink %s: unexpected error", self.sink.name, exc_info=error)
             return self._failed(f"{type(error).__name__}: {error}", None)
-        await self._remove(pending)
+        noted = await self._remove(pending)
         self._metrics.sent.labels(self.sink.name).inc(len(pending) - len(refused))
         if escalated := sum(one.due > 0 and index not in refused for index, one in enumerate(pending)):
             self._metrics.escalated.labels(self.sink.name).inc(escalated)
         if self.failing is not None:
             LOGGER.info("sink %s: accepts alerts again", self.sink.name)
         self.failing, self._attempts = None, 0
-        return True
+        return noted
 
-    async def _remove(self, pending: Sequence[Pending]) -> None:
-        """Forget what was accepted; on a full disk again and again, without sending it a second time."""
+    async def _remove(self, pending: Sequence[Pending]) -> bool:
+        """Forget what was accepted, on a full disk again and again until the service ends; return whether that was possible."""
         while True:
             try:
                 await self._store.delivered(self.sink.name, [one.number for one in pending])
             except StoreFull:
                 self._full.warning("what it accepted cannot be noted, the disk is full")
                 if await self._pause(self._longest_pause / 60):
-                    return  # sent again at the next start
+                    return False  # sent again at the next start
             else:
-                return
+                return True
 
     def _failed(self, reason: str, retry_after: float | None) -> bool:
         self._metrics.retries.labels(self.sink.name).inc()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from collections import Counter
@@ -36,6 +37,9 @@ _SLICE = 500
 
 _DISCARDED = 1_000
 """Alerts of a sink that is not required that are given up at once for room."""
+
+_OWED = 200
+"""Alerts of correlation rules that are kept at once."""
 
 _ROOM_SECONDS = 0.5
 """How often a batch that found the store full asks again."""
@@ -91,6 +95,7 @@ class Detection:
         self.tuning = Tuning()
         self.correlation = correlation
         self._owed: list[Outgoing] = []
+        self._passed: Observed | None = None
         self._store = store
         self._metrics = metrics
         self._wake = wake
@@ -98,7 +103,7 @@ class Detection:
 
     async def run(self, source: Source, intake: SourceIntake) -> None:
         """Judge what comes through *intake* until the end of its input."""
-        self.correlation.begin(source.name)
+        self.correlation.begin(source.name, intake.checkpoints)
         while (batch := await intake.queue.get()) is not None:
             intake.progress.step()
             self._count(source, intake, batch)
@@ -150,8 +155,8 @@ class Detection:
                 alert = make_alert(match, record, place, now, self.redaction)
                 self._metrics.matched(match.rule, time.perf_counter() - began)
                 judged.outgoing.append(self._addressed(match, alert, now.timestamp()))
-        if admitted and self.correlation.is_active:
-            judged.seen.append(Seen(admitted, record, place))
+        if self.correlation.is_active and (observed := [one for one in admitted if self.correlation.concerns(one)]):
+            judged.seen.append(Seen(observed, record, place))
 
     def _addressed(self, match: Match, alert: Mapping[str, Json], now: float) -> Outgoing:
         """Return an alert with the sinks that want it, when, and what it needs to pass suppression."""
@@ -175,14 +180,32 @@ class Detection:
             intake.progress.rest()  # who holds the lock may wait for room; if it is stuck, it says so itself
             async with correlation.lock:
                 intake.progress.step()
-                found = correlation.observe(judged.seen)
-                observed = [one for one, _ in found]
-                judged.observed = await self._store.unseen(source.name, batch.checkpoint, observed)
-                fresh = {one.id for one in judged.observed}
-                judged.outgoing += self._raised(correlation.take(pair for pair in found if pair[0].id in fresh))
-                new = await self._settle(source, intake, batch, judged)
+                with contextlib.suppress(StoreFull):  # then there is no room for the batch either
+                    await correlation.keep()
+                new = await self._settle_observed(source, intake, batch, judged)
         if batch.records and correlation.is_active:
-            correlation.tell(source.name, batch.records[-1])
+            last = batch.records[-1]
+            correlation.tell(source.name, _stream(batch, last), last)
+        return new
+
+    async def _settle_observed(
+        self, source: Source, intake: SourceIntake, batch: Batch, judged: Judged
+    ) -> list[Mapping[str, Json]]:
+        """Let correlation rules take a batch in, and keep it; they go back to what is kept where that cannot be."""
+        correlation = self.correlation
+        found = correlation.observe(judged.seen)
+        unseen = await self._store.unseen(source.name, batch.checkpoint, [one for one, _ in found])
+        fresh = {one.id for one in unseen}
+        settled = False
+        try:
+            taken = {observed.id: (observed, observation) for observed, observation in found if observed.id in fresh}
+            judged.observed, raised = correlation.take(taken.values())
+            judged.outgoing += self._raised(raised)
+            new = await self._settle(source, intake, batch, judged)
+            settled = True
+        finally:
+            if not settled:
+                correlation.restore()
         return new
 
     def _raised(self, found: Iterable[CorrelationMatch]) -> Iterator[Outgoing]:
@@ -210,14 +233,44 @@ class Detection:
         correlation = self.correlation
         if not correlation.is_active or (correlation.lock.locked() and not ended):
             return  # a batch that waits for room must not hold up who calls
-        async with correlation.lock:
-            self._owed += self._raised(correlation.finish() if ended else correlation.release())
-            if self._owed:
-                observed = [] if ended else [correlation.released()]
-                settled = await self._store.settle("", self._owed, None, observed=observed)
-                self._owed = []
-                self._announce(settled)
-            await correlation.keep()
+        more = True
+        while more:
+            async with correlation.lock:
+                await self._settle_owed()
+                if ended:
+                    found, more = correlation.finish(), False
+                else:
+                    found, more = correlation.release()
+                self._owed += self._raised(found)
+                if found and not ended:
+                    self._passed = correlation.released()
+                await self._settle_owed()
+                await correlation.keep()
+            await asyncio.sleep(0)
+
+    async def _settle_owed(self) -> None:
+        """Keep the alerts that the passing of time has raised, in parts.
+
+        Raises:
+            StoreFull: There is no room for the first of those that are left.
+        """
+        most = _OWED
+        while self._owed:
+            part = self._owed[:most]
+            observed = [self._passed] if self._passed is not None and len(part) == len(self._owed) else []
+            try:
+                settled = await self._store.settle("", part, None, observed=observed)
+            except StoreFull:
+                if await self._discard():
+                    continue
+                if most == 1:
+                    self._metrics.store_full.inc()
+                    raise
+                most = max(1, most // 8)
+                continue
+            self._owed = self._owed[most:]
+            self._announce(settled)
+        self._passed = None
 
     async def _settle(
         self, source: Source, intake: SourceIntake, batch: Batch, judged: Judged, *, more: bool = False
@@ -320,3 +373,11 @@ class Detection:
             LOGGER.error("sink %s: %s given up, the spool is full", name, counted(len(pending), "alert"))
             found = True
         return found
+
+
+def _stream(batch: Batch, record: Record) -> str:
+    """Return which part of its source a batch is from: one that is in order by itself."""
+    if batch.checkpoint is not None:
+        return batch.checkpoint.stream
+    place = batch.place(record)
+    return f"{place['topic']}/{place['partition']}" if "partition" in place else ""

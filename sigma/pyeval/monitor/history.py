@@ -9,6 +9,7 @@ from typing import NamedTuple
 import orjson
 
 from .batches import Json
+from .settled import Hits
 
 _MOST_IN_A_ROUND = 1_000
 
@@ -55,6 +56,17 @@ def kept(database: sqlite3.Connection, most: int, before: int | None, after: int
         (2**63 - 1 if before is None else before, -1 if after is None else after, most),
     )
     return [Kept(number, orjson.loads(body), at, by) for number, body, at, by in rows]
+
+
+def numbers(database: sqlite3.Connection, first: int) -> set[int]:
+    """Return the numbers, from *first* on, of the alerts that are kept."""
+    return {number for (number,) in database.execute("SELECT number FROM alerts WHERE number >= ?", (first,))}
+
+
+def exception_hits(database: sqlite3.Connection) -> dict[str, Hits]:
+    """Return what each exception has excepted."""
+    rows = database.execute("SELECT name, hits, last FROM exception_hits")
+    return {name: Hits(count, last) for name, count, last in rows}
 
 
 def kept_with_id(database: sqlite3.Connection, alert_id: str) -> Kept | None:

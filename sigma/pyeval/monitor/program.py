@@ -12,6 +12,7 @@ from sigma.pyeval.ruleset import Ruleset
 
 from .batches import PartError
 from .configuration import Configuration, ConfigurationError, load_configuration
+from .correlation import correlation_problem
 from .journal import LOGGER
 from .notification import Notifier
 from .preflight import files_met, rules_met
@@ -49,6 +50,8 @@ def load_anew(path: Path) -> Change:
     if certain := [(finding.place, finding.text) for finding in files_met(configuration) if finding.certain]:
         raise ConfigurationError(certain, path)
     ruleset = load_configured_rules(configuration.rules)
+    if problem := correlation_problem(ruleset, configuration.correlation, configuration.spool_bytes):
+        raise ConfigurationError([("correlation", problem)], path)
     try:
         tuning = load_tuning(configuration, ruleset)
     except ConfigurationError as error:

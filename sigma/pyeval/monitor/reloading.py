@@ -92,6 +92,9 @@ class Reloader:
             self._kept(str(error).split("\n"))
         except PartError as error:
             self._kept([str(error)])
+        except Exception as error:  # noqa: BLE001 - a mistake in a reload must not end what runs; it is logged whole
+            LOGGER.error("a reload failed", exc_info=error)
+            self._kept([f"{type(error).__name__}: {error}"])
         else:
             self._service.metrics.configured(digest)
             # Paths that are new are not news; a file that changed since it was read still is.
@@ -126,7 +129,7 @@ class Reloader:
 def _statuses(paths: Iterable[Path]) -> Iterator[tuple[str, _Status]]:
     """Yield path and status of each file, of those below a directory only YAML ones; what cannot be read is as if not there."""
     for path in paths:
-        if path.is_dir():
+        if os.path.isdir(path):  # unlike Path.is_dir, it raises nothing where a parent cannot be read
             for folder, _, names in os.walk(path):
                 for name in names:
                     if name.endswith(_SUFFIXES):

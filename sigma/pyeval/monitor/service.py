@@ -211,7 +211,7 @@ class Service:
         async with self._changing:
             try:
                 await self._go_over(wanted, trial=True)
-            except PartError:
+            except Exception:
                 await self._go_over(before, trial=False)
                 raise
             self.metrics.took_over(wanted.ruleset)
@@ -234,7 +234,6 @@ class Service:
         self._detection.sinks = {name: part.settings for name, part in self._sinks.items()}
         self._detection.ruleset, self._detection.redaction = wanted.ruleset, configuration.redaction
         self._detection.tuning = wanted.tuning
-        await self._detection.correlation.change(wanted.ruleset, configuration.correlation)
         self._store.most_history = configuration.history
         begun = []
         for name, source in sources.items():
@@ -250,6 +249,8 @@ class Service:
                 if part.failed is not None:
                     raise part.failed
                 part.accept()
+        # Last, as what correlation rules remember may not outlive a change of them.
+        await self._detection.correlation.change(wanted.ruleset, configuration.correlation)
 
     def _add_source(self, settings: SourceSettings, source: Source, *, trial: bool = False) -> SourcePart:
         name = source.name
@@ -325,6 +326,8 @@ class Service:
         try:
             await self._detection.correlation.keep()
         except StoreFull as error:
+            if not self._detection.correlation.must_keep:
+                return  # what is kept will do
             raise PartError(
                 "no room for the state of correlation rules; see spool_bytes, and the room on the disk"
             ) from error

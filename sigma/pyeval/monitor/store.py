@@ -101,7 +101,7 @@ class Store:
 
     def checkpoints(self, source: str) -> dict[str, Json]:
         """Return the states that a source has left, by stream; for its start."""
-        rows = self._database.execute("SELECT stream, state FROM checkpoints WHERE source = ?", (source,))
+        rows = self._thread.submit(self._checkpoints, source).result()
         written = {stream: orjson.loads(state) for stream, state in rows}
         noted = {stream: one.state for (name, stream), one in self._unsaved.items() if name == source}
         return written | noted
@@ -136,7 +136,7 @@ class Store:
         batch = _Batch(source, alerts, checkpoint, more, excepted, observed)
         anything = alerts or excepted or observed
         if checkpoint is None:
-            return await self._call(lambda: self._settle(batch)) if anything else Settled()
+            return await self._call(lambda: self._with_room(lambda: self._settle(batch))) if anything else Settled()
         key = (source, checkpoint.stream)
         if not anything and not more:
             self._unsaved[key] = checkpoint
@@ -147,7 +147,7 @@ class Store:
         noted = self._unsaved.pop(key, None)
         self._written[key] += 1
         try:
-            return await self._call(lambda: self._settle(batch))
+            return await self._call(lambda: self._with_room(lambda: self._settle(batch)))
         except StoreFull:
             if noted is not None:
                 self._unsaved.setdefault(key, noted)
@@ -157,14 +157,14 @@ class Store:
         self, source: str, checkpoint: Checkpoint | None, observed: Sequence[Observed]
     ) -> Sequence[Observed]:
         """Return those of *observed* that were not settled before, when their events were read the first time."""
-        if checkpoint is None or (source, checkpoint.stream) not in self._with_known:
+        if checkpoint is not None and (source, checkpoint.stream) not in self._with_known:
             return observed
-        stream = checkpoint.stream
+        stream = None if checkpoint is None else checkpoint.stream
         return await self._call(lambda: correlation_state.unseen(self._database, source, stream, observed))
 
     def correlation_state(self) -> KeptState:
-        """Return what correlation rules have kept; for their start."""
-        return correlation_state.kept(self._database)
+        """Return what correlation rules have kept."""
+        return self._thread.submit(correlation_state.kept, self._database).result()
 
     async def keep_correlation_state(self, state: bytes) -> None:
         """Keep *state* in place of the last one and of all that was observed since.
@@ -229,10 +229,7 @@ class Store:
 
     async def numbers(self, first: int) -> set[int]:
         """Return the numbers, from *first* on, of the alerts that are kept."""
-        rows = await self._call(
-            lambda: self._database.execute("SELECT number FROM alerts WHERE number >= ?", (first,)).fetchall()
-        )
-        return {number for (number,) in rows}
+        return await self._call(lambda: history.numbers(self._database, first))
 
     async def find(self, alert_id: str) -> Kept | None:
         """Return the newest alert with this id, or ``None`` where it is not kept."""
@@ -261,10 +258,7 @@ class Store:
 
     async def exception_hits(self) -> dict[str, Hits]:
         """Return what each exception has excepted, also those that the configuration no longer has."""
-        rows = await self._call(
-            lambda: self._database.execute("SELECT name, hits, last FROM exception_hits").fetchall()
-        )
-        return {name: Hits(count, last) for name, count, last in rows}
+        return await self._call(lambda: history.exception_hits(self._database))
 
     async def sweep(self, now: float) -> list[Ended]:
         """Remove windows of suppression that are over; return those whose suppressed alerts no alert has told of."""
@@ -296,15 +290,18 @@ class Store:
             await self._call(self._database.close)
             self._thread.shutdown()
 
+    def _checkpoints(self, source: str) -> list[tuple[str, bytes]]:
+        return self._database.execute("SELECT stream, state FROM checkpoints WHERE source = ?", (source,)).fetchall()
+
     async def _call(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _settle(self, batch: _Batch) -> Settled:
-        """Write a batch; where there is no room, forget delivered alerts until there is or none is left."""
+    def _with_room(self, write: Callable[[], _T]) -> _T:
+        """Write; where there is no room, forget delivered alerts until there is or none is left."""
         wanted = self._pages * PAGE_BYTES // _ROUND_SHARE
         while True:
             try:
-                return self._settle_once(batch)
+                return write()
             except StoreFull:
                 self._windows.recount()
                 with self._spare() as database:
@@ -316,7 +313,7 @@ class Store:
                 self._windows.recount()
                 raise
 
-    def _settle_once(self, batch: _Batch) -> Settled:
+    def _settle(self, batch: _Batch) -> Settled:
         source, checkpoint, more = batch.source, batch.checkpoint, batch.more
         stream = None if checkpoint is None else checkpoint.stream
         again = checkpoint is not None and (more or not checkpoint.complete)
@@ -337,7 +334,7 @@ class Store:
                     (one_excepted.exception, one_excepted.at),
                 )
             for observation in batch.observed:
-                correlation_state.note(database, observation)
+                correlation_state.note(database, observation, source if stream is None else None)
                 if stream is not None and again:
                     self._is_new(database, source, stream, observation.id)
             if not all(one.sinks for one in passed):
@@ -393,8 +390,11 @@ class Store:
             history.trim(database, self.most_history)
 
     def _keep_correlation_state(self, state: bytes) -> None:
-        with self._spare() as database:
-            correlation_state.keep(database, state)
+        def once() -> None:
+            with self._spare() as database:
+                correlation_state.keep(database, state)
+
+        self._with_room(once)
 
     def _acknowledge(self, ids: Sequence[str], by: str, at: float) -> list[str]:
         with self._spare(durable=True) as database:

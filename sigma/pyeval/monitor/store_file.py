@@ -36,6 +36,7 @@ CREATE INDEX windows_ending ON windows (ends);
 _SINCE_3 = """
 CREATE TABLE correlation_state (one INTEGER PRIMARY KEY CHECK (one = 1), state BLOB NOT NULL);
 CREATE TABLE observed (number INTEGER PRIMARY KEY AUTOINCREMENT, observation BLOB NOT NULL);
+CREATE TABLE observed_ids (number INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT, id TEXT, UNIQUE (source, id));
 """
 
 _TO_2 = """
