@@ -172,7 +172,7 @@ class Rig:
         observed, raised = self.correlation.take({one.id: (one, two) for one, two in found if one.id in ids}.values())
         assert not raised
         await self.store.settle("log", [], checkpoint, observed=observed)
-        self.correlation.tell("log", "", Record(events[-1], 0, LogSource()))
+        self.correlation.tell("log", "", [Record(events[-1], 0, LogSource())])
         return [one.id for one in self.correlation.release()[0]]
 
 

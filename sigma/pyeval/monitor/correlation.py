@@ -47,6 +47,9 @@ MOST_OBSERVED_BYTES: Final = 16 << 20
 MOST_RELEASED: Final = 500
 """Events that waited for earlier ones and are taken in at once, before other tasks get their turn."""
 
+_LOOKED_AT = 100
+"""Of a batch, so many of the last events are asked for their time."""
+
 _TEXT_SHARE = 16
 _JOURNAL_SHARE = 8
 _ENTRY_BYTES = 1_024
@@ -201,14 +204,16 @@ class Correlation:
         """Do not wait for *source* any more."""
         self._watermark.end(source)
 
-    def tell(self, source: str, stream: str, last: Record) -> None:
-        """Note how far a stream of *source* has come with a batch that is settled: to its last event's time."""
+    def tell(self, source: str, stream: str, records: Sequence[Record]) -> None:
+        """Note how far a stream of *source* has come with a batch that is settled: to the time of its last event that has one."""
         now = self._clock()
-        moment = event_time(last.event, zone=self._zone)
-        told = None if moment is None else moment.timestamp()
-        if told is not None and told > now + AHEAD_SECONDS:
-            told = None
-        self._watermark.tell(source, stream, told if told is None else max(0.0, min(told, now)), now)
+        told = None
+        for record in reversed(records[-_LOOKED_AT:]):
+            moment = event_time(record.event, zone=self._zone)
+            if moment is not None and moment.timestamp() <= now + AHEAD_SECONDS:
+                told = max(0.0, min(moment.timestamp(), now))
+                break
+        self._watermark.tell(source, stream, told, now)
 
     def observe(self, seen: Iterable[Seen]) -> list[tuple[Observed, Observation]]:
         """Return what the rules take of events, for ``take``; the lock is held."""

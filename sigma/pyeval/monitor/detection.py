@@ -184,8 +184,7 @@ class Detection:
                     await correlation.keep()
                 new = await self._settle_observed(source, intake, batch, judged)
         if batch.records and correlation.is_active:
-            last = batch.records[-1]
-            correlation.tell(source.name, _stream(batch, last), last)
+            correlation.tell(source.name, _stream(batch), batch.records)
         return new
 
     async def _settle_observed(
@@ -375,9 +374,9 @@ class Detection:
         return found
 
 
-def _stream(batch: Batch, record: Record) -> str:
+def _stream(batch: Batch) -> str:
     """Return which part of its source a batch is from: one that is in order by itself."""
     if batch.checkpoint is not None:
         return batch.checkpoint.stream
-    place = batch.place(record)
+    place = batch.place(batch.records[-1])
     return f"{place['topic']}/{place['partition']}" if "partition" in place else ""
