@@ -211,6 +211,23 @@ def test_a_full_disk_sends_nothing_twice(tmp_path: Path, monkeypatch: pytest.Mon
     assert sink.calls == [["1"]]
 
 
+def test_a_full_disk_at_the_end_sends_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be noted is sent again at the next start, not again and again until then."""
+    sink = Scripted()
+
+    async def failing(*_: object) -> None:
+        raise StoreFull
+
+    monkeypatch.setattr(Store, "delivered", failing)
+
+    async def work(store: Store, delivery: Delivery) -> None:
+        await keep(store, "1")
+        await drained(store, delivery)
+
+    run(tmp_path, sink, work)
+    assert sink.calls == [["1"]]
+
+
 def test_a_digest_waits_for_more(tmp_path: Path) -> None:
     sink = Scripted(most=3, linger=30.0)
 

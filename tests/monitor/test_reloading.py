@@ -18,10 +18,12 @@ from sigma.pyeval.monitor import reloading
 from sigma.pyeval.monitor.configuration import load_configuration
 from sigma.pyeval.monitor.journal import LOGGER
 from sigma.pyeval.monitor.program import load_anew, load_configured_rules
-from sigma.pyeval.monitor.reloading import Reloader
+from sigma.pyeval.monitor.reloading import Reloader, _statuses
 from sigma.pyeval.monitor.service import Ending, Service
 
+from .privileges import as_nobody
 from .service import RULE, Workplace, free_port
+from .test_correlation import GUESSING, event, lines
 
 OTHER = RULE.replace("evil-marker", "other-marker").replace("5d3f7a51", "6d3f7a51").replace("Marked line", "Other line")
 
@@ -32,6 +34,10 @@ def line(text: object) -> bytes:
 
 def file_source(path: Path, **settings: Any) -> dict[str, Any]:
     return {"type": "file", "name": "log", "paths": [str(path)], "start": "beginning", "format": "syslog", **settings}
+
+
+def json_source(path: Path) -> dict[str, Any]:
+    return {"type": "file", "name": "log", "paths": [str(path)], "start": "beginning", "format": "jsonl"}
 
 
 class Inside:
@@ -252,6 +258,41 @@ def test_a_source_that_cannot_run_is_taken_back(tmp_path: Path, log: pytest.LogC
     asyncio.run(scenario())
     refused = [message for message in log.messages if message.startswith("not reloaded: ")]
     assert refused[0].startswith("not reloaded: source syslog: cannot listen: No such file or directory")
+
+
+def test_a_refused_reload_forgets_no_windows(tmp_path: Path) -> None:
+    """A correlation rule changed together with a source that cannot run: the events before count on."""
+    place = Workplace(tmp_path, sources=[json_source(tmp_path / "in")], correlation={"lateness": "1s"}, watch=False)
+    (tmp_path / "rules" / "guessing.yml").write_text(GUESSING)
+    (tmp_path / "in").write_bytes(lines(event("a", 0), event("a", 1)))
+
+    async def scenario() -> None:
+        async with running(place) as inside:
+            await inside.until(lambda: inside.service._detection.correlation.statistics.events == 2)
+            syslog = {"type": "syslog", "unix": {"path": str(tmp_path / "missing" / "log")}}
+            place.configuration["sources"].append(syslog)
+            place.write()
+            (tmp_path / "rules" / "guessing.yml").write_text(GUESSING.replace("60s", "61s"))
+            assert not await inside.reloader.reload()
+            with (tmp_path / "in").open("ab") as file:
+                file.write(lines(event("a", 2), event("b", 100)))
+            await inside.until(place.alerts)
+
+    asyncio.run(scenario())
+    assert [alert["correlation"]["count"] for alert in place.alerts()] == [3]
+
+
+def test_a_folder_that_becomes_unreadable_ends_nothing() -> None:
+    """It is as if it were not there, and so are its rules: that reload is refused."""
+    with as_nobody() as folder:
+        (folder / "rules").mkdir()
+        (folder / "rules" / "a.yml").write_text(RULE)
+        (folder / "rules").chmod(0)
+        try:
+            assert dict(_statuses([folder / "rules" / "inner", folder / "rules" / "a.yml"])) == {}
+        finally:
+            (folder / "rules").chmod(0o755)
+        assert dict(_statuses([folder / "rules"])).keys() == {str(folder / "rules" / "a.yml")}
 
 
 @pytest.mark.parametrize(
