@@ -85,5 +85,5 @@ def test_the_documented_cases(pytester: pytest.Pytester) -> None:
     pytester.runpytest_inprocess(*arguments).assert_outcomes(passed=9)
     document = (ROOT / "docs/testing.md").read_text()
     shown = yaml.safe_load(document.split("```yaml\n")[1].split("```")[0])
-    written = yaml.safe_load((ROOT / "examples/rules/download_to_tmp.test.yml").read_text())
+    written = yaml.safe_load((ROOT / "examples/rules/download_to_tmp.test.yaml").read_text())
     assert all(case in written[section] for section in shown for case in shown[section])
