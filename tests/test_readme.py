@@ -39,7 +39,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize(("command", "expected"), COMMANDS)
-def test_commands_do_what_is_shown(command: str, expected: str) -> None:
+def test_commands_do_what_is_shown(command: str, expected: str, tmp_path: Path) -> None:
     """Each command succeeds and prints what stands under it; make targets must exist."""
     target = re.match(r"make (\S+)", command)
     if target:
@@ -51,6 +51,7 @@ def test_commands_do_what_is_shown(command: str, expected: str) -> None:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "COLUMNS": "80",
         "PYTHONPATH": str(ROOT),
+        "XDG_RUNTIME_DIR": str(tmp_path),  # where the examples keep their state
     }
     result = subprocess.run(
         ["bash", "-c", command], cwd=ROOT, env=environment, text=True, check=False,
