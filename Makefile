@@ -16,7 +16,7 @@ demo-monitor: $(VENV)/.installed  ## follow the example logs for ten seconds and
 test: $(VENV)/.installed  ## run the test suite with coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
-SYSTEM_PACKAGES := chromium openjdk-17-jre-headless procps rsyslog rsyslog-gnutls strace systemd systemd-journal-remote util-linux
+SYSTEM_PACKAGES := chromium procps rsyslog rsyslog-gnutls strace systemd systemd-journal-remote util-linux
 
 test-system: $(VENV)/.installed  ## run the tests that need other programs (Debian: apt-get install $(SYSTEM_PACKAGES))
 	@echo "tests whose program is missing are skipped; on Debian: apt-get install $(SYSTEM_PACKAGES)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import SparkSession
 
-from sigma.pyeval import load_rules
+from sigma.pyeval import Ruleset, load_rules
 from sigma.pyeval.spark import detect
 
 spark = SparkSession.builder.master("local[2]").config("spark.log.level", "ERROR").getOrCreate()
@@ -15,7 +15,8 @@ events = spark.createDataFrame(
     ],
     "_HOSTNAME string, _EXE string, _CMDLINE string",
 )
-matches = detect(events, load_rules("examples/rules", pipeline="linux_eval"))
+rules = load_rules("examples/rules", pipeline="linux_eval").rules  # correlation rules need what came before
+matches = detect(events, Ruleset(rules))
 for row in matches.select("_HOSTNAME", "rule.level", "rule.title").collect():
     print(row._HOSTNAME, row.level, row.title)
 spark.stop()
