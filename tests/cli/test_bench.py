@@ -6,23 +6,20 @@ import gzip
 import json
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-
-from sigma.pyeval.cli import main
 
 from ..conftest import rule_yaml
+from .running import run as command
 
 RULE = rule_yaml("sel: {CommandLine|contains: curl}\ncondition: sel", title="Curl")
 EVENTS = '{"CommandLine": "CURL x"}\n\n{"CommandLine": "wget"}\n' * 3
 PASSES = {"first", "warm", "unique"}
 
 
-def run(*arguments: object) -> Result:
-    """Run the command in this process."""
-    return CliRunner().invoke(main, ["bench", *(str(argument) for argument in arguments)])
+run = partial(command, "bench")
 
 
 @pytest.fixture(autouse=True)

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from click.testing import CliRunner, Result
 
 from sigma.pyeval.attack import TACTICS
-from sigma.pyeval.cli import main
 from sigma.pyeval.reports.attack_svg import attack_svg
 
 from ..conftest import rule_yaml
+from .running import run as command
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def run(*arguments: object) -> Result:
-    """Run the command in this process, on a terminal of 80 columns."""
-    return CliRunner().invoke(main, ["coverage", *(str(argument) for argument in arguments)], env={"COLUMNS": "80"})
+run = partial(command, "coverage")
 
 
 @pytest.fixture

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
-
-from sigma.pyeval.cli import main
 
 from ..conftest import rule_yaml
+from .running import run as command
 
 BASE = "sel: {A|contains: [x, y]}\nother: {B: z}\ncondition: sel and not other"
 
@@ -21,9 +20,7 @@ def rule(title: str, detection: str = BASE, extra: str = "", logsource: str = "c
     return rule_yaml(detection, title=title, extra=extra, logsource=logsource)
 
 
-def run(*arguments: object) -> Result:
-    """Run the command in this process, on a terminal of 80 columns."""
-    return CliRunner().invoke(main, ["diff", *(str(argument) for argument in arguments)], env={"COLUMNS": "80"})
+run = partial(command, "diff")
 
 
 @pytest.fixture

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-
-from sigma.pyeval.cli import main
 
 from ..conftest import ROOT, rule_yaml
+from .running import run as command
 
 RULE = rule_yaml(
     "sel: {CommandLine|contains: [curl, wget], Image|endswith: /curl}\ncondition: sel",
@@ -19,12 +18,7 @@ RULE = rule_yaml(
     logsource="{category: process_creation, product: linux}",
 )
 
-
-def run(*arguments: object, text: str | None = None) -> Result:
-    """Run the command in this process, on a terminal of 80 columns."""
-    return CliRunner().invoke(
-        main, ["explain", *(str(argument) for argument in arguments)], input=text, env={"COLUMNS": "80"}
-    )
+run = partial(command, "explain")
 
 
 @pytest.fixture

@@ -7,26 +7,20 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-
-from sigma.pyeval.cli import main
 
 from ..conftest import rule_yaml
+from .running import run
 
 RULE = rule_yaml(
     "sel: {CommandLine|contains: curl, Image|endswith: /curl}\ncondition: sel",
     title="Curl",
     logsource="{category: process_creation, product: linux}",
 )
+
 ECS = {
     "event": {"category": ["process"], "type": ["start"]},
     "process": {"executable": "/usr/bin/curl", "command_line": "curl x", "pid": 7},
 }
-
-
-def run(*arguments: object, text: str | None = None) -> Result:
-    """Run the command in this process, on a terminal of 80 columns."""
-    return CliRunner().invoke(main, [str(argument) for argument in arguments], input=text, env={"COLUMNS": "80"})
 
 
 @pytest.fixture

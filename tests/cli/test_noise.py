@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from sigma.pyeval import load_rules
-from sigma.pyeval.cli import main
 
 from ..conftest import ROOT
+from .running import run as command
 
 DOWNLOAD = ROOT / "examples/rules/download_to_tmp.yml"
 NOISE = {
@@ -29,9 +29,7 @@ ATTACK = {
 QUIET = {"_EXE": "/usr/bin/ls", "_CMDLINE": "ls /home", "_PARENT_EXE": "/usr/bin/bash", "_HOSTNAME": "web-1"}
 
 
-def run(*arguments: object) -> Result:
-    """Run the command in this process, on a terminal of 80 columns."""
-    return CliRunner().invoke(main, ["noise", *(str(argument) for argument in arguments)], env={"COLUMNS": "80"})
+run = partial(command, "noise")
 
 
 @pytest.fixture

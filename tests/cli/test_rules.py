@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
-
-from sigma.pyeval.cli import main
+from click.testing import Result
 
 from ..conftest import rule_yaml
+from .running import run as command
 
 LINUX = "{product: linux, category: process_creation}"
 
 
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+run = partial(command, columns=200)
 
 
 def text(title: str, number: int, level: str, more: str = "", logsource: str = LINUX) -> str:

@@ -6,19 +6,20 @@ import fcntl
 import hashlib
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from sigma.pyeval import load_rules
-from sigma.pyeval.cli import main
 from sigma.pyeval.releases import installation
 
 from ..releases.packing import LICENCE, VERSION, packed, rule
 from ..releases.serving import pem_of, served
+from .running import run as command
 
 LICENSE = ("LICENSE", LICENCE)
 OLD = [LICENSE, ("version.txt", VERSION), *((f"rules/{number}.yml", rule(number)) for number in range(1, 6))]
@@ -33,8 +34,7 @@ NEW = [
 ]
 
 
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["rules", *map(str, arguments)], env={"COLUMNS": "160"})
+run = partial(command, "rules", columns=160)
 
 
 def update(source: object, folder: Path, *options: object) -> Result:

@@ -9,11 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-
-from sigma.pyeval.cli import main
 
 from ..conftest import ROOT, rule_yaml
+from .running import run
 
 RULE = rule_yaml(
     "sel: {CommandLine|contains: curl}\ncondition: sel",
@@ -21,12 +19,8 @@ RULE = rule_yaml(
     logsource="{category: process_creation, product: linux}",
     extra="level: high\nid: 11111111-1111-4111-8111-111111111111\n",
 )
+
 EVENTS = '{"CommandLine": "CURL x"}\n\n{"CommandLine": "wget"}\n'
-
-
-def run(*arguments: object, text: str | None = None) -> Result:
-    """Run the command in this process."""
-    return CliRunner().invoke(main, [str(argument) for argument in arguments], input=text)
 
 
 @pytest.fixture
@@ -224,7 +218,7 @@ def test_without_a_pipeline_a_word_of_warning(rule: Path, log: Path) -> None:
 
 def test_compressed_standard_input(rule: Path) -> None:
     """``-`` is decompressed like a file."""
-    result = CliRunner().invoke(main, ["scan", "-r", str(rule), "-"], input=gzip.compress(EVENTS.encode()))
+    result = run("scan", "-r", rule, "-", text=gzip.compress(EVENTS.encode()))
     assert json.loads(result.stdout)["source"] == {"path": "-", "line": 1}
 
 

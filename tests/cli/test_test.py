@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 import xmlschema
-from click.testing import CliRunner, Result
-
-from sigma.pyeval.cli import main
 
 from ..conftest import ROOT, rule_yaml
+from .running import run as command
 
 # What junit-10.xsd (Jenkins' xunit plugin, also in pytest's own tests) asks of the elements that are written, in our words.
 SCHEMA = """
@@ -46,9 +45,7 @@ no_match:
 """
 
 
-def run(*arguments: object) -> Result:
-    """Run the command in this process, on a terminal of 80 columns."""
-    return CliRunner().invoke(main, ["test", *(str(argument) for argument in arguments)], env={"COLUMNS": "80"})
+run = partial(command, "test")
 
 
 @pytest.fixture

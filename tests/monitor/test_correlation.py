@@ -18,7 +18,8 @@ import pytest
 from sigma.pyeval.loading import parse_rules
 from sigma.pyeval.logs.records import Record
 from sigma.pyeval.monitor.batches import Checkpoint
-from sigma.pyeval.monitor.correlation import Correlation, CorrelationSettings, LocalZone, Seen
+from sigma.pyeval.monitor.correlation import MOST_OBSERVED, Correlation, Seen
+from sigma.pyeval.monitor.correlation_settings import CorrelationSettings, LocalZone
 from sigma.pyeval.monitor.correlation_state import Observed
 from sigma.pyeval.monitor.store import Store
 from sigma.pyeval.rules import LogSource
@@ -252,6 +253,25 @@ def test_what_could_not_be_settled_was_not_taken_in(tmp_path: Path) -> None:
         rig.correlation.take(found)
         rig.correlation.restore()  # as the batch was cut off
         assert len(await rig.batch(third, first=2)) == 1
+        await rig.store.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("owing", "again"), [(True, 1), (False, 0)])
+def test_alerts_that_wait_for_room_are_raised_again_after_a_kill(owing: bool, again: int, tmp_path: Path) -> None:
+    """No state from after them is kept until they are; afterwards one is, and they are not raised a second time."""
+
+    async def scenario() -> None:
+        rig = Rig(tmp_path)
+        assert len(await rig.batch(event("a", 0), event("a", 1), event("a", 2))) == 1
+        rig.correlation.owing = owing
+        rig.correlation._observed = MOST_OBSERVED
+        await rig.correlation.keep()
+        await rig.store.close()
+        rig = Rig(tmp_path)
+        rig.correlation.tell("events", "", [Record(event("x", 5), 5, LogSource())])
+        assert len(rig.correlation.release()[0]) == again
         await rig.store.close()
 
     asyncio.run(scenario())

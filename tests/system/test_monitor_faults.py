@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
-import itertools
 import json
 import os
 import random
@@ -13,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections import defaultdict
 from pathlib import Path
 
@@ -21,6 +18,8 @@ import pytest
 
 from tests.monitor.service import Workplace, free_port
 from tests.monitor.test_correlation import GUESSING
+
+from .http_clients import clients
 
 pytestmark = pytest.mark.system
 
@@ -129,34 +128,13 @@ def test_what_http_answered_positively_is_there_after_a_kill(tmp_path: Path, see
     chance = random.Random(f"http {seed}")
     port = free_port()
     place = Workplace(tmp_path, sources=[{"type": "http"}], server={"listen": f"127.0.0.1:{port}"})
-    answered: list[int] = []
-    ended = threading.Event()
-
-    def client(first: int) -> None:
-        for number in itertools.count(first, 4):
-            if ended.is_set():
-                return
-            body = json.dumps({"MESSAGE": f"evil-marker number={number}."}).encode()
-            request = urllib.request.Request(f"http://127.0.0.1:{port}/ingest/http", body)
-            try:
-                with urllib.request.urlopen(request, timeout=10) as reply:
-                    assert json.loads(reply.read())["threat_detected"]
-                    answered.append(number)
-            except (OSError, http.client.HTTPException):
-                time.sleep(0.02)
-
-    clients = [threading.Thread(target=client, args=(first,)) for first in range(4)]
-    for one in clients:
-        one.start()
-    for _ in range(3):
-        with place.start() as service:
-            before = len(answered)
-            service.until(lambda before=before: len(answered) > before)
-            time.sleep(0.3 + chance.random())
-            service.kill()
-    ended.set()
-    for one in clients:
-        one.join()
+    with clients(port, 4) as answered:
+        for _ in range(3):
+            with place.start() as service:
+                before = len(answered)
+                service.until(lambda before=before: len(answered) > before)
+                time.sleep(0.3 + chance.random())
+                service.kill()
     with place.start() as service:
         service.until(lambda: "running" in service.log and set(answered) <= numbers_of(place.alerts()).keys())
         assert service.stop() == 0

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import http.client
-import itertools
-import json
 import random
 import signal
 import subprocess
 import sys
-import threading
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 from tests.monitor.service import RULE, Workplace, free_port
 
+from .http_clients import clients
 from .test_monitor_faults import WRITER, numbers_of
 
 pytestmark = pytest.mark.system
@@ -33,45 +29,24 @@ def test_reloads_under_load_lose_nothing(tmp_path: Path) -> None:
     log.write_bytes(b"Nov 22 03:00:00 host prog[1]: evil-marker number=%d.\n" % COUNT)
     file = {"type": "file", "paths": [str(log)], "start": "beginning", "format": "syslog"}
     place = Workplace(tmp_path, sources=[file, {"type": "http"}], server={"listen": f"127.0.0.1:{port}"}, watch=False)
-    answered: list[int] = []
-    ended = threading.Event()
-
-    def client(first: int) -> None:
-        for number in itertools.count(first, 2):
-            if ended.is_set():
-                return
-            body = json.dumps({"MESSAGE": f"evil-marker number={number}."}).encode()
-            request = urllib.request.Request(f"http://127.0.0.1:{port}/ingest/http", body)
-            try:
-                with urllib.request.urlopen(request, timeout=10) as reply:
-                    assert json.loads(reply.read())["threat_detected"]
-                    answered.append(number)
-            except (OSError, http.client.HTTPException):  # while the source is changed
-                time.sleep(0.01)
-
     with place.start() as service:
         service.until(place.alerts)
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(log), str(COUNT), "1", "rename"])
-        clients = [threading.Thread(target=client, args=(COUNT + 1 + first,)) for first in range(2)]
-        for one in clients:
-            one.start()
         turns = 0
-        while writer.poll() is None:
-            turns += 1
-            if turns % 5 == 0:
-                (tmp_path / "rules" / "other.yml").write_text("title: [")
-            else:
-                (tmp_path / "rules" / "other.yml").write_text(OTHER.replace("evil-marker", f"no-marker-{turns}"))
-            queue = 1 + turns % 4
-            place.configuration["sources"] = [{**file, "queue": queue}, {"type": "http", "queue": queue}]
-            place.write()
-            told = service.log.count("reloaded: ")
-            service.process.send_signal(signal.SIGHUP)
-            service.until(lambda told=told: service.log.count("reloaded: ") > told)
-            time.sleep(chance.random() * 0.3)
-        ended.set()
-        for one in clients:
-            one.join()
+        with clients(port, 2, first=COUNT + 1) as answered:
+            while writer.poll() is None:
+                turns += 1
+                if turns % 5 == 0:
+                    (tmp_path / "rules" / "other.yml").write_text("title: [")
+                else:
+                    (tmp_path / "rules" / "other.yml").write_text(OTHER.replace("evil-marker", f"no-marker-{turns}"))
+                queue = 1 + turns % 4
+                place.configuration["sources"] = [{**file, "queue": queue}, {"type": "http", "queue": queue}]
+                place.write()
+                told = service.log.count("reloaded: ")
+                service.process.send_signal(signal.SIGHUP)
+                service.until(lambda told=told: service.log.count("reloaded: ") > told)
+                time.sleep(chance.random() * 0.3)
         assert writer.returncode == 0
         wanted = set(range(COUNT + 1)) | set(answered)
         service.until(lambda: wanted <= numbers_of(place.alerts()).keys(), 60)

@@ -14,7 +14,7 @@ from sigma.pyeval.documents import DocumentError, parse_yaml
 from sigma.pyeval.redaction import Redaction
 
 from .configuration_errors import KINDS, Problem, is_within, problems_of, truth_for_numbers
-from .correlation import CorrelationSettings
+from .correlation_settings import CorrelationSettings
 from .kinds import AnySink, AnySource
 from .rules_settings import RulesSettings
 from .secret_files import SecretFile, read_secrets

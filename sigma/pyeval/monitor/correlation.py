@@ -13,11 +13,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta, tzinfo
-from typing import Final, Literal, NamedTuple, Self
-from zoneinfo import ZoneInfo
-
-from pydantic import Field, field_validator, model_validator
+from typing import Final, NamedTuple
 
 from sigma.pyeval.correlation.calls import CorrelationError
 from sigma.pyeval.correlation.correlator import Correlator
@@ -31,9 +27,9 @@ from sigma.pyeval.rules import Match
 from sigma.pyeval.ruleset import Ruleset
 
 from .batches import Place
+from .correlation_settings import CorrelationSettings, zone_of
 from .correlation_state import KeptState, Observed
 from .journal import LOGGER
-from .settings import Duration, Settings
 from .store import Store, StoreFull
 from .watermark import Watermark
 
@@ -58,70 +54,6 @@ _PENDING_BYTES = 16_384
 and each that waits, is reckoned with."""
 
 
-class CorrelationSettings(Settings):
-    """How correlation rules are run; see docs/correlations.md."""
-
-    lateness: Duration = Field(default=10.0, le=86_400)
-    """How much later than others an event may come and still count in order; alerts come so much later."""
-
-    refire: Literal["each", "once", "cooldown"] = "each"
-    """Whether every event at or over the threshold raises an alert, one a timespan and group, or one a ``cooldown``."""
-
-    cooldown: Duration | None = Field(default=None, gt=0)
-    """With ``refire: cooldown``: how long a group is quiet after an alert."""
-
-    time_zone: str = "local"
-    """The zone of times that name none: ``local``, that of this machine, or a name such as ``Europe/Berlin``."""
-
-    groups: int = Field(default=50_000, ge=1, le=10_000_000)
-    """Groups held at most; the least recent are given up, and counted."""
-
-    group_events: int = Field(default=10_000, ge=1, le=1_000_000)
-    """Events of one group's window held at most."""
-
-    events: int = Field(default=1_000_000, ge=1, le=100_000_000)
-    """Events of all windows held at most."""
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            zone_of(value)
-        except (OSError, ValueError, KeyError):
-            raise ValueError(
-                f"{value!r} is no time zone that this machine knows; write local, UTC or Europe/Berlin"
-            ) from None
-        return value
-
-    @model_validator(mode="after")
-    def _cooled(self) -> Self:
-        if (self.refire == "cooldown") is (self.cooldown is None):
-            raise ValueError("cooldown is given with refire: cooldown, and only then")
-        return self
-
-
-class LocalZone(tzinfo):
-    """The zone that the machine is set to, daylight saving time included (localtime(3))."""
-
-    def utcoffset(self, when: datetime | None) -> timedelta:
-        """Return how far local time is ahead of UTC."""
-        stamp = time.time() if when is None else time.mktime(when.replace(tzinfo=None).timetuple())
-        return timedelta(seconds=time.localtime(stamp).tm_gmtoff)
-
-    def dst(self, _: datetime | None) -> timedelta | None:
-        """Return ``None``: not told apart."""
-        return None
-
-    def tzname(self, _: datetime | None) -> str:
-        """Return the setting's word."""
-        return "local"
-
-
-def zone_of(name: str) -> tzinfo:
-    """Return the zone of a setting; raises what ``ZoneInfo`` does where there is none."""
-    return LocalZone() if name == "local" else ZoneInfo(name)
-
-
 class Seen(NamedTuple):
     """An event that rules matched, and where it stood; what correlation rules take of it is found when its batch is settled."""
 
@@ -142,6 +74,7 @@ class Correlation:
 
     Attributes:
         lock: Held from taking events in until that is kept: what one batch raises may depend on another.
+        owing: Whether alerts that time has raised wait for room: no state from after them is kept, in which they would be lost.
     """
 
     def __init__(
@@ -153,6 +86,7 @@ class Correlation:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.lock = asyncio.Lock()
+        self.owing = False
         self._store = store
         self._spool_bytes = spool_bytes
         self._clock = clock
@@ -274,7 +208,7 @@ class Correlation:
             StoreFull: There is no room.
         """
         most = min(MOST_OBSERVED_BYTES, self._spool_bytes // _JOURNAL_SHARE)
-        if self._unkept or self._observed >= MOST_OBSERVED or self._bytes >= most:
+        if not self.owing and (self._unkept or self._observed >= MOST_OBSERVED or self._bytes >= most):
             await self._keep()
 
     @property
@@ -295,7 +229,7 @@ class Correlation:
             self._correlator, _ = await asyncio.to_thread(self._made, ruleset, state)
             self._unkept = True
             with contextlib.suppress(StoreFull):  # it is tried again
-                await self._keep()
+                await self.keep()
 
     async def _keep(self) -> None:
         state = await asyncio.to_thread(self._correlator.snapshot)

@@ -205,6 +205,11 @@ class Detection:
         finally:
             if not settled:
                 correlation.restore()
+                self._owed, self._passed, correlation.owing = (
+                    [],
+                    None,
+                    False,
+                )  # raised again, as that state is from before
         return new
 
     def _raised(self, found: Iterable[CorrelationMatch]) -> Iterator[Outgoing]:
@@ -241,6 +246,7 @@ class Detection:
                 else:
                     found, more = correlation.release()
                 self._owed += self._raised(found)
+                correlation.owing = bool(self._owed)
                 if found and not ended:
                     self._passed = correlation.released()
                 await self._settle_owed()
@@ -269,7 +275,7 @@ class Detection:
                 continue
             self._owed = self._owed[most:]
             self._announce(settled)
-        self._passed = None
+        self._passed, self.correlation.owing = None, False
 
     async def _settle(
         self, source: Source, intake: SourceIntake, batch: Batch, judged: Judged, *, more: bool = False
