@@ -176,22 +176,19 @@ def test_acknowledging(tmp_path: Path) -> None:
     run(tmp_path, later)
 
 
-def test_what_was_acknowledged_since(tmp_path: Path) -> None:
+def test_acknowledgements_go_with_their_alerts(tmp_path: Path) -> None:
+    """What is forgotten and found again later is not acknowledged any more."""
+
     async def work(store: Store) -> None:
-        await store.settle("s", [Outgoing(alert(number), []) for number in range(4)], None)
-        assert await store.acknowledged_since(0) == []
-        await store.acknowledge(["id-2"], "ann", 5.0)
-        (first,) = await store.acknowledged_since(0)
-        assert (first.id, first.at, first.by) == ("id-2", 5.0, "ann")
-        await store.acknowledge(["id-0", "id-2", "id-3"], "bob", 6.0)
-        assert [one.id for one in await store.acknowledged_since(first.change)] == ["id-0", "id-3"]
-        assert [one.id for one in await store.acknowledged_since(first.change, 1)] == ["id-0"]
-        last = (await store.acknowledged_since(0))[-1].change
+        await store.settle("s", [Outgoing(alert(number), []) for number in range(2)], None)
+        await store.acknowledge(["id-0"], "ann", 5.0)
         store.most_history = 1
-        await store.settle("s", [Outgoing(alert(4), [])], None)  # the others are forgotten, with their acknowledgements
-        assert await store.acknowledged_since(0) == []
-        await store.acknowledge(["id-4"], "ann", 7.0)
-        assert [one.id for one in await store.acknowledged_since(last)] == ["id-4"]  # changes are never counted again
+        await store.settle("s", [Outgoing(alert(2), [])], None)
+        assert await store.find("id-0") is None
+        await store.settle("s", [Outgoing(alert(0), [])], None)
+        found = await store.find("id-0")
+        assert found is not None
+        assert found.acknowledged is None
 
     run(tmp_path, work)
 

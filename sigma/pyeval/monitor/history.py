@@ -30,24 +30,6 @@ class Kept(NamedTuple):
     by: str | None
 
 
-class Acknowledgement(NamedTuple):
-    """That an alert was acknowledged.
-
-    Attributes:
-        change: Grows with each acknowledgement; see ``Store.acknowledged_since``.
-        number: The alert's.
-        id: The alert's.
-        at: When, in seconds since the epoch.
-        by: Who, as they named themselves.
-    """
-
-    change: int
-    number: int
-    id: str
-    at: float
-    by: str
-
-
 def kept(database: sqlite3.Connection, most: int, before: int | None, after: int | None) -> list[Kept]:
     """Return up to *most* alerts with numbers below *before* and above *after*, the newest first."""
     rows = database.execute(
@@ -95,16 +77,6 @@ def acknowledge(database: sqlite3.Connection, ids: Iterable[str], by: str, at: f
         if new:
             done.append(alert_id)
     return done
-
-
-def acknowledgements(database: sqlite3.Connection, since: int, most: int) -> list[Acknowledgement]:
-    """Return up to *most* acknowledgements behind the change *since*, the oldest first."""
-    rows = database.execute(
-        "SELECT change, number, id, at, by FROM acknowledgements JOIN alerts USING (number)"
-        " WHERE change > ? ORDER BY change LIMIT ?",
-        (since, most),
-    )
-    return [Acknowledgement(*row) for row in rows]
 
 
 def trim(database: sqlite3.Connection, most: int) -> None:

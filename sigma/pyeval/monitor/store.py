@@ -27,13 +27,13 @@ from sigma.pyeval.output import json_line
 from . import correlation_state, history, outbox
 from .batches import Checkpoint, Json
 from .correlation_state import KeptState, Observed
-from .history import Acknowledgement, Kept
+from .history import Kept
 from .settled import Excepted, Hits, Outgoing, Pending, Settled
 from .store_file import PAGE_BYTES, StoreError, StoreFull, Transaction, open_file
 from .tuning.windows import MOST_WINDOWS, ROW_BYTES, Ended, Windows
 
 __all__ = [
-    "Acknowledgement", "Excepted", "Hits", "Kept", "Outgoing", "Pending", "Settled", "Store", "StoreError",
+    "Excepted", "Hits", "Kept", "Outgoing", "Pending", "Settled", "Store", "StoreError",
     "StoreFull",
 ]  # fmt: skip
 
@@ -251,10 +251,6 @@ class Store:
         done = await self._call(lambda: self._acknowledge(ids, by, at))
         self._freed.set()
         return done
-
-    async def acknowledged_since(self, change: int, most: int = 1_000) -> list[Acknowledgement]:
-        """Return up to *most* acknowledgements behind *change* (0 for all), of alerts that are kept, the oldest first."""
-        return await self._call(lambda: history.acknowledgements(self._database, change, most))
 
     async def exception_hits(self) -> dict[str, Hits]:
         """Return what each exception has excepted, also those that the configuration no longer has."""
