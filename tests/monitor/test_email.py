@@ -238,6 +238,18 @@ def test_several_alerts_are_one_mail() -> None:
     assert attachment(message) == sent
 
 
+CORRELATED = {
+    "group": {"host": "web-1\nhost: other"}, "start": "2026-11-22T09:00:00Z", "end": "2026-11-22T09:00:02Z",
+    "count": 3, "value": 3, "arrival_time": False, "events": [],
+}  # fmt: skip
+SAID = "3 events from 2026-11-22T09:00:00Z to 2026-11-22T09:00:02Z, host=web-1\\nhost: other"
+
+
+def test_what_a_correlation_found_is_told() -> None:
+    [message] = deliver(alerts("high", matched=[], correlation=CORRELATED)).messages
+    assert f"Correlated: {SAID}\n" in body(message)
+
+
 def test_an_alert_that_says_little_is_mailed_too() -> None:
     """Rules need neither id nor level, events neither host nor time."""
     bare = {"id": "ab", "rule": {"title": ""}, "event": {}, "event_time": None, "host": None, "matched": []}

@@ -35,6 +35,7 @@ from sigma.pyeval.monitor.sinks.webhook_presets import (
 from sigma.pyeval.monitor.sinks.webhook_template import check_template, fill
 
 from .serving import serving
+from .test_email import CORRELATED, SAID
 
 TOKEN = "0123456789abcdef0123"
 ALERT: dict[str, Any] = {
@@ -515,6 +516,16 @@ def test_slack() -> None:
         assert context["elements"][0]["text"] == "alert a1b2"
         assert vendor.json["text"] == "[none] Bare"
         assert len(vendor.json["blocks"]) == 3
+
+    _run(scenario)
+
+
+def test_what_a_correlation_found_is_told() -> None:
+    async def scenario() -> None:
+        vendor = Vendor()
+        async with sink_to(vendor, preset="slack") as sink:
+            await sink.send([{**ALERT, "matched": [], "correlation": CORRELATED}])
+        assert SAID in _texts(vendor.json)
 
     _run(scenario)
 

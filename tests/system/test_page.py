@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ..monitor.service import Running, Workplace, free_port
+from ..monitor.test_correlation import GUESSING
 from .browser import Browser, Tab, browsing, find_chromium
 
 pytestmark = pytest.mark.system
@@ -279,6 +281,31 @@ def test_the_detail_tells_all(site: Site, tab: Tab) -> None:
     tab.key("Escape")
     tab.until("document.querySelector('#detail').hidden")
     assert tab.run("document.activeElement.matches('#rows button.open')")
+
+
+def test_the_detail_tells_what_a_correlation_found(site: Site, tab: Tab) -> None:
+    """Window, group and the events that contributed, each as it was read; text of the log stays text here too."""
+    (site.place.path / "rules" / "guessing.yml").write_text(GUESSING, encoding="utf-8")
+    site.service.until(lambda: "reloaded: " in site.service.log)
+    host = "<b>web</b>\u202e"
+    begin = time.time() - 600
+    for second in range(3):
+        site.write("failed for root", host=host, **{"@timestamp": begin + second})
+    rows(tab, 1)
+    tab.key("j")
+    tab.key("Enter")
+    tab.until("document.querySelector('#detail ol.why')")
+    text = tab.text("#detail")
+    assert "does not have" not in text
+    assert "3 events" in text
+    assert "<b>web</b>\\u202e" in text
+    assert tab.run("document.querySelectorAll('#detail b').length") == 0
+    events = tab.run("Array.from(document.querySelectorAll('#detail ol.why li'), (node) => node.textContent)")
+    assert len(events) == 3
+    assert all("failed" in one and "app" in one and "offset" in one for one in events)
+    tab.click("#detail ol.why details summary")
+    tab.until("document.querySelector('#detail ol.why details table.event').checkVisibility()")
+    tab.picture(site.place.path / "correlation.png")
 
 
 def test_acknowledging_shows_in_other_pages(site: Site, tab: Tab, browser: Browser) -> None:

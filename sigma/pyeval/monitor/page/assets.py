@@ -14,8 +14,8 @@ from .access import HEADERS
 _REPORTS: Final = "sigma.pyeval.reports"
 _SCRIPT, _STYLE, _HTML = "text/javascript", "text/css", "text/html"
 _SCRIPTS: Final = (
-    "main", "alerts", "api", "attack", "charts", "detail", "dom", "filters", "health", "keys", "login", "rules", "tables", "text",
-    "trends", "values",
+    "main", "alerts", "api", "attack", "charts", "correlation", "detail", "dom", "event", "filters", "health", "keys", "login",
+    "rules", "tables", "text", "trends", "values",
 )  # fmt: skip
 LOGIN_FILES: Final = frozenset({"palette.css", "page.css", "login.js", "icon.svg"})
 """What the form needs that asks for the token: given to everybody."""

@@ -31,15 +31,22 @@ def ascii_json(value: Json) -> str:
     return _DELETE.sub(r"\\u007f", json.dumps(value, separators=(",", ":"), default=str, skipkeys=True))
 
 
+def correlated(alert: Mapping[str, Json]) -> str:
+    """Return the window and group that a correlation rule found, ``3 events from ... to ..., host=web-1``; else nothing."""
+    found = part(alert, "correlation")
+    if not found:
+        return ""
+    group = (f", {name}={str(value)[:MOST_CHARACTERS]}" for name, value in part(found, "group").items())
+    return f"{counted(int(found.get('count') or 0), 'event')} from {found.get('start')} to {found.get('end')}{''.join(group)}"
+
+
 def found_values(alert: Mapping[str, Json]) -> str:
     """Return the fields and values that the rule matched on, ``Image=/usr/bin/curl, CommandLine=...``, each once.
 
-    Of a correlation rule it is the window and the group: ``3 events from ... to ..., host=web-1``.
+    Of a correlation rule it is what ``correlated`` says.
     """
-    if correlation := part(alert, "correlation"):
-        group = (f", {name}={str(value)[:MOST_CHARACTERS]}" for name, value in part(correlation, "group").items())
-        events = counted(int(correlation.get("count") or 0), "event")
-        return f"{events} from {correlation.get('start')} to {correlation.get('end')}{''.join(group)}"
+    if correlation := correlated(alert):
+        return correlation
     found: dict[str, None] = {}
     for match in alert.get("matched") or ():
         for one in match.get("found") or ():

@@ -15,7 +15,7 @@ from sigma.pyeval.output import counted, json_line, printable
 from sigma.pyeval.restrictiveness import LEVELS
 
 from ..batches import Json
-from .alert_text import part
+from .alert_text import correlated, part
 
 LONGEST_TITLE: Final = 150
 """Characters of a rule's title in a subject, escapes of what is not printable included."""
@@ -129,6 +129,7 @@ def _details(alert: Mapping[str, Json]) -> Iterator[str]:
     yield from _row("Detected", alert.get("detected"))
     yield from _row("Host", alert.get("host"))
     yield from _row("Source", _source(part(alert, "source")))
+    yield from _row("Correlated", correlated(alert))
     yield from _list("Matched", _matched(alert))
     yield from _row("Description", _prose(rule.get("description")), LONGEST_DESCRIPTION)
     yield from _list("False positives", map(_prose, rule.get("falsepositives") or ()))

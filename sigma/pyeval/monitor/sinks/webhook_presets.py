@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 from sigma.pyeval.output import json_line, printable
 
 from ..batches import Json, Refused, SendError
+from .alert_text import correlated
 
 PresetName = Literal["none", "slack", "teams", "pagerduty", "elasticsearch", "splunk"]
 Alert = Mapping[str, Any]
@@ -225,8 +226,10 @@ def _technique(one: Any) -> str:
 
 
 def _excerpt(alert: Alert) -> str:
-    """Return which fields matched, or else the beginning of the event."""
+    """Return which fields matched, or what a correlation rule found, or else the beginning of the event."""
     lines = list(_found(_of(alert, "matched")))
+    if not lines and (found := correlated(alert)):
+        lines = [printable(found)]
     if not lines and (event := _of(alert, "event")):
         lines = [printable(json_line(event).decode())]
     return "\n".join(lines[:20])[:_EXCERPT]

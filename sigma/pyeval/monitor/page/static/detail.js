@@ -1,12 +1,13 @@
 // One alert: what it is, why, its event with what matched marked, and what the rule says of itself.
 
 import { Exact, get, text as getText } from "./api.js";
-import { badge, button, byId, el, escaped, inside, link, logText, replace } from "./dom.js";
+import { badge, button, byId, el, inside, link, logText, replace } from "./dom.js";
 import { filter, hashOf } from "./filters.js";
 import { counted, moment } from "./text.js";
-import { pieceByPiece, spansOf, valueNode } from "./values.js";
+import { correlated } from "./correlation.js";
+import { eventTable, place } from "./event.js";
+import { pieceByPiece } from "./values.js";
 
-const MOST_ROWS = 200;
 const WORDS = {
   startswith: "starts with", startswith_field: "starts with field", endswith: "ends with", endswith_field: "ends with field",
   regex: "fits", regex_within: "fits", regex_unbounded: "fits", wildcard: "fits", cidr: "is in", lt: "<", lte: "≤", gt: ">", gte: "≥",
@@ -88,7 +89,7 @@ function body(reply) {
       ["Read from", place(alert.source ?? {})],
       ["Held back before", alert.suppressed && `${counted(Number(alert.suppressed), "alert")} like this, by suppression`],
     ]),
-    el("h3", {}, "Why"), why(alert),
+    el("h3", {}, "Why"), alert.correlation ? correlated(alert.correlation) : why(alert),
     el("h3", {}, "Event"), eventTable(alert),
     el("h3", {}, "Rule"),
     rule.description ? el("p", { class: "prose" }, logText(rule.description.replace(/\s+/g, " ").trim())) : null,
@@ -125,12 +126,6 @@ function narrow(name, value) {
   return anchor;
 }
 
-function place(source) {
-  const { name, type, ...rest } = source;
-  const parts = Object.entries(rest).map(([key, value]) => [el("span", { class: "key" }, escaped(key), " "), logText(value instanceof Exact ? value.source : value), " "]);
-  return [logText(name ?? ""), type && type !== name ? [" (", logText(type), ")"] : null, " ", parts];
-}
-
 function attack({ tactics = [], techniques = [], groups = [], software = [] }) {
   const urls = techniques.filter((one) => /^T\d{4}(\.\d{3})?$/.test(one));
   const names = [...tactics, ...groups, ...software];
@@ -157,61 +152,6 @@ function why(alert) {
     call.values.length > 6 ? ` and ${call.values.length - 6} more` : null,
     call.found.length === 0 ? " (nothing there)" : null));
   return el("ul", { class: "why" }, items, calls.length > 30 ? el("li", {}, `and ${calls.length - 30} more`) : null);
-}
-
-function eventTable(alert) {
-  const found = new Map();
-  for (const call of alert.matched ?? []) {
-    for (const one of call.found) {
-      const key = JSON.stringify(one.path.map(String));
-      found.set(key, [...(found.get(key) ?? []), one]);
-    }
-  }
-  const rows = leaves(alert.event ?? {});
-  const isFound = ([path]) => found.has(JSON.stringify(path));
-  // What matched is never among what is left out.
-  const first = rows.length <= MOST_ROWS ? rows : [...rows.filter(isFound), ...rows.filter((row) => !isFound(row))].slice(0, MOST_ROWS);
-  const bodyNode = el("tbody", { role: "rowgroup" }, first.map((row) => eventRow(row, found)));
-  const table = el("table", { class: "event", role: "table", "aria-label": "Fields of the event; what matched is marked" },
-    el("thead", { role: "rowgroup", class: "only-read" }, el("tr", { role: "row" },
-      el("th", { scope: "col", role: "columnheader" }, "Field"), el("th", { scope: "col", role: "columnheader" }, "Value"))), bodyNode);
-  if (first.length === rows.length) return table;
-  let next = MOST_ROWS;
-  const rest = rows.filter((row) => !first.includes(row));
-  const more = button(`Show more fields; ${rest.length} are left`, () => {
-    bodyNode.append(...rest.splice(0, MOST_ROWS).map((row) => eventRow(row, found)));
-    next += MOST_ROWS;
-    if (rest.length) more.textContent = `Show more fields; ${rest.length} are left`;
-    else more.remove();
-  });
-  return [table, more];
-}
-
-function eventRow([path, value], found) {
-  const hits = found.get(JSON.stringify(path)) ?? [];
-  const name = path.join(".");
-  const text = typeof value === "string" ? value : value instanceof Exact ? value.source : JSON.stringify(value);
-  const spans = spansOf(text, hits);
-  const isWhole = hits.length && !spans.length && typeof value !== "string";
-  const content = value === null ? el("span", { class: "gap" }, "null")
-    : text === "" ? el("span", { class: "gap" }, "empty") : valueNode(text, isWhole ? [[0, text.length]] : spans, name.slice(0, 100));
-  return el("tr", { role: "row", class: hits.length ? "matched" : null },
-    el("th", { scope: "row", role: "rowheader" }, logText(name.length > 200 ? `${name.slice(0, 200)}…` : name || "(no name)"),
-      hits.length ? el("span", { class: "only-read" }, " (matched)") : null),
-    el("td", { role: "cell" }, content));
-}
-
-/** [path, value] of everything in an event that is no object and no list with something in it; not by recursion: it may nest deeply. */
-function leaves(event) {
-  const found = [], waiting = [[[], event]];
-  while (waiting.length) {
-    const [path, value] = waiting.pop();
-    const isObject = value !== null && typeof value === "object" && !(value instanceof Exact);
-    const inner = isObject ? Object.entries(value) : [];
-    if (isObject && inner.length) for (const [key, child] of inner.reverse()) waiting.push([[...path, key], child]);
-    else if (path.length) found.push([path, value]);
-  }
-  return found;
 }
 
 function raw(id) {
