@@ -516,6 +516,30 @@ def test_a_copy_shorter_than_what_was_read_is_no_loss(path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_short_copy_of_the_same_moment_is_not_read_again(path: Path, packed: bool) -> None:
+    """A file system's clock ticks slowly: the copy may be as young as what was written after it."""
+    one = "1" * 1024
+    path.write_text(f"{one}\n")
+    copy = path.with_name("app.log.1.gz" if packed else "app.log.1")
+
+    async def scenario() -> None:
+        intake = KeptIntake()
+        async with running(source(path), intake):
+            await reads(intake, one)
+            text = path.read_bytes()
+            copy.write_bytes(gzip.compress(text) if packed else text)
+            append(path, "between\n")
+            modified = path.stat().st_mtime_ns
+            os.utime(copy, ns=(modified, modified))
+            await reads(intake, one, "between")
+            path.write_text("new\n")
+            await reads(intake, one, "between", "new")
+        assert intake.reported == []
+
+    asyncio.run(scenario())
+
+
 def test_a_damaged_predecessor_is_told_and_passed(path: Path) -> None:
     """What can be read of it is read."""
     path.write_text("one\n")

@@ -12,7 +12,7 @@ from sigma.pyeval.monitor.sources.fingerprint import Mark
 from sigma.pyeval.monitor.sources.generation import Generation
 from sigma.pyeval.monitor.sources.logfiles import PlainFile, open_seen
 from sigma.pyeval.monitor.sources.rotation import FolderChanging, family_of
-from sigma.pyeval.monitor.sources.succession import find, following, unread
+from sigma.pyeval.monitor.sources.succession import find, following, short_copy, unread
 
 
 def mark_of(path: Path) -> Mark:
@@ -117,6 +117,27 @@ def test_what_is_unread_of_a_file_that_is_gone(tmp_path: Path) -> None:
     previous = mark_of(tmp_path / "app.log.3")
     names = [os.path.basename(seen.path) for seen in unread(family, (gone, previous), tell)]
     assert names == ["app.log.2", "app.log.1", "app.log"]
+
+
+def test_a_short_copy_has_been_read(tmp_path: Path) -> None:
+    """It begins as the file did and is not younger; one that is younger, or longer, is another file with the same beginning."""
+    path = tmp_path / "app.log"
+    path.write_text("#" * 1024 + "one\ntwo\n")
+    mark = mark_of(path)._replace(modified=1000_000_000_000)
+    path.write_text("new\n")
+    copy = tmp_path / "app.log.1"
+    for text, seconds, found in (
+        ("#" * 1024 + "one\n", 1000, True),
+        ("#" * 1024 + "one\n", 1002, False),
+        ("#" * 1024 + "six\nten\nmore\n", 1000, False),
+        ("+" * 1024 + "one\n", 1000, False),
+    ):
+        copy.write_text(text)
+        os.utime(copy, (seconds, seconds))
+        family = family_of(str(path))
+        assert (short_copy(family, mark, tell) is not None) is found
+        names = [os.path.basename(seen.path) for seen in unread(family, (mark, None), tell)]
+        assert names == (["app.log"] if found else ["app.log.1", "app.log"])
 
 
 def test_whole_seconds_are_enough(tmp_path: Path) -> None:

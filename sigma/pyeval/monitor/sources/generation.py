@@ -88,11 +88,12 @@ class Generation:
         if self.file.packed:
             new = self.file.read_at(position, CHUNK_BYTES)
         else:
-            self._modified = self.file.status().st_mtime_ns
+            modified = self.file.status().st_mtime_ns
             data = self.file.read_at(position - len(known), len(known) + CHUNK_BYTES)
             # The beginning is looked at after the rest was read: if it is still the same, so was the rest.
             if not data.startswith(known) or self.file.read_at(0, len(self._head)) != self._head:
                 raise Rewritten
+            self._modified = modified
             new = data[len(known) :]
         if not new:
             return False

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from sigma.pyeval.output import printable
 
-from .fingerprint import Digest, Mark
+from .fingerprint import Mark
 from .generation import Generation, Rewritten
 from .logfiles import open_seen
 from .rotation import Family, FolderChanging, Seen, family_of, seen_at
-from .succession import Found, find, open_at
+from .succession import Found, find
 
 
 class Opener:
@@ -120,14 +120,3 @@ class Opener:
             if generation is not None:
                 generation.close()
         return None
-
-    def has_short_copy(self, family: Family, mark: Mark) -> bool:
-        """Return whether there is a copy with less than was read: lines written after it was made were read in time."""
-        beginning = mark._replace(offset=mark.head.length, tail=Digest.of(b""))
-        for seen in reversed(family.rotated):
-            if not seen.packed and 0 < mark.head.length <= seen.size < mark.offset:
-                found = open_at(seen, beginning, self.tell)
-                if found is not None:
-                    found.file.close()
-                    return True
-        return False

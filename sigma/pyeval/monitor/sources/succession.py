@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from .fingerprint import Mark
+from .fingerprint import Digest, Mark
 from .logfiles import LogFile, open_seen
 from .rotation import Family, FolderChanging, Seen
 
@@ -83,6 +83,29 @@ def open_at(seen: Seen, mark: Mark, tell: Tell) -> Found | None:
     return Found(file, seen, *read)
 
 
+def short_copy(family: Family, mark: Mark, tell: Tell) -> Seen | None:
+    """Return the copy with less than was read of the mark's file: what was written after the copy was made was read in time.
+
+    It begins as the mark's file does, of which more has to be known than the beginning. It was written to no later than that
+    file; a second is allowed for clocks that tick and for times that are looked at before the bytes are read.
+
+    Raises:
+        FolderChanging: Files were renamed meanwhile.
+        OSError: The file with the mark's number cannot be read.
+    """
+    if not 0 < mark.head.length < mark.offset:
+        return None
+    beginning = mark._replace(offset=mark.head.length, tail=Digest.of(b""))
+    for seen in reversed(family.rotated):
+        is_short = seen.packed or mark.head.length <= seen.size < mark.offset
+        if is_short and seen.modified <= mark.modified + _SECOND:
+            found = open_at(seen, beginning, tell)
+            if found is not None:
+                found.file.close()
+                return seen
+    return None
+
+
 Ends = tuple[Mark, Mark | None]
 """The end of what was read of a generation, and the end of the generation before."""
 
@@ -102,6 +125,10 @@ def unread(family: Family, ends: Ends, tell: Tell) -> tuple[Seen, ...]:
             found.file.close()
             rotated = rotated[rotated.index(found.seen) + 1 :]
             break
+    else:
+        copy = short_copy(family, ends[0], tell)
+        if copy is not None:
+            rotated = rotated[rotated.index(copy) + 1 :]
     later = tuple(seen for seen in rotated if written_since(seen, ends[0].modified))
     return later if family.current is None else (*later, family.current)
 

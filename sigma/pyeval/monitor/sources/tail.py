@@ -14,7 +14,7 @@ from .generation import Generation, Rewritten
 from .opening import Opener
 from .outflow import Outflow, Reading
 from .rotation import Family, FolderChanging
-from .succession import Found, find, following, unread, written_since
+from .succession import Found, find, following, short_copy, unread, written_since
 
 LINGER_SECONDS: Final = 60.0
 """How long a file that was left is still looked at for lines that come late, and a path that is gone for its return."""
@@ -193,7 +193,7 @@ class Tail:
             found = self._opener.found(mark, family)
             if found is not None:
                 return self._open_at(mark, found)
-            if not self._was_gone and not self._opener.has_short_copy(family, mark):
+            if not self._was_gone and short_copy(family, mark, self._opener.tell) is None:
                 what = f"the file that was read up to byte {mark.offset} is gone, or was truncated"
                 self._opener.tell_event(f"{what}; lines written to it after that, if any, are lost")
             self._has_ended()
@@ -259,7 +259,7 @@ class Tail:
             current.close()
             self._open_at(mark, found)
             return
-        if not self._opener.has_short_copy(family, mark):
+        if short_copy(family, mark, self._opener.tell) is None:
             what = f"truncated after {current.read_to} bytes were read, and there is no copy"
             self._opener.tell_event(f"{what}; lines written in between, if any, are lost")
         self._end(current)
