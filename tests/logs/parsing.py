@@ -18,6 +18,21 @@ SHARED = Path(os.environ.get("PYEVAL_SHARED", Path(__file__).parents[3] / "share
 needs_shared_data = pytest.mark.skipif(not SHARED.is_dir(), reason="shared data is not here (PYEVAL_SHARED)")
 
 
+class Lines:
+    """A parser that keeps what it is fed."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+
+    def feed(self, line: int, raw: bytes) -> list[Record | Problem]:
+        self.lines.append(raw)
+        return []
+
+    def flush(self) -> list[Record | Problem]:
+        self.lines.append(b"end")
+        return []
+
+
 def feed_all(parser: Parser, *lines: bytes) -> list[Record | Problem]:
     """Feed *lines*, numbered from 1, and flush."""
     found: list[Record | Problem] = []

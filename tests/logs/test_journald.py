@@ -8,7 +8,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from parsing import check_invariants, damaged, events, feed_all, problems, the_event
+from parsing import Lines, check_invariants, damaged, events, feed_all, problems, the_event
 
 from sigma.pyeval.logs import journald_export
 from sigma.pyeval.logs.journald import JournaldParser
@@ -82,21 +82,6 @@ def test_lines_that_are_no_entries(line: bytes, reason: str) -> None:
     ((number, found),) = problems(feed_all(JournaldParser(), line))
     assert number == 1
     assert found.startswith(reason)
-
-
-class Lines:
-    """A parser that keeps what it is fed."""
-
-    def __init__(self) -> None:
-        self.lines: list[bytes] = []
-
-    def feed(self, line: int, raw: bytes) -> list[Record | Problem]:
-        self.lines.append(raw)
-        return []
-
-    def flush(self) -> list[Record | Problem]:
-        self.lines.append(b"end")
-        return []
 
 
 AUDIT = {

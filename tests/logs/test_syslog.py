@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from parsing import check_invariants, damaged, events, feed_all, problems, the_event
+from parsing import Lines, check_invariants, damaged, events, feed_all, problems, the_event
 
 from sigma.pyeval.logs.records import Problem, Record
 from sigma.pyeval.logs.syslog import SyslogParser, parse_syslog
@@ -198,21 +198,6 @@ def test_sysmon_events_become_sysmon_records_and_broken_ones_stay_text() -> None
     assert whole[0].logsource == LogSource("process_creation", "linux", "sysmon")
     assert whole[0].event["Image"] == "/bin/id"
     assert [type(item) for item in cut] == [Problem, Record]
-
-
-class Lines:
-    """A parser that keeps what it is fed."""
-
-    def __init__(self) -> None:
-        self.lines: list[bytes] = []
-
-    def feed(self, line: int, raw: bytes) -> list[Record | Problem]:
-        self.lines.append(raw)
-        return []
-
-    def flush(self) -> list[Record | Problem]:
-        self.lines.append(b"end")
-        return []
 
 
 def test_audit_records_go_to_the_audit_parser() -> None:
