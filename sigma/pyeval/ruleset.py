@@ -177,24 +177,35 @@ class Ruleset:
         keys = [rule.key for rule in self.rules if rule.key is not None]
         return rows, keys, lambda event: self.match(event, members=True), lambda match: match.rule.key
 
-    def correlated(self, rule: CorrelationRule) -> Ruleset:
-        """Return a correlation rule with all rules that it builds on, itself or through others; the rule comes first of these.
-
-        Of the correlation rules, it alone raises matches (``generate``).
+    def behind(self, rule: CorrelationRule) -> tuple[Rule, ...]:
+        """Return all rules that a correlation rule builds on, itself or through others: plain ones, then correlation rules.
 
         Raises:
             UnknownRuleError: It is none of these rules.
         """
-        by_key = dict(zip(correlation_keys(self.correlations), self.correlations, strict=True))
         if rule not in self.correlations:
             raise UnknownRuleError(f"correlation rule {rule.title!r} is not among these rules, on which it builds")
-        wanted = [next(key for key, one in by_key.items() if one == rule)]
-        for key in wanted:  # which grows meanwhile
+        by_key = dict(zip(correlation_keys(self.correlations), self.correlations, strict=True))
+        keys = [next(key for key, one in by_key.items() if one == rule)]
+        for key in keys:  # which grows meanwhile
             if key in by_key:
-                wanted += [one for one in parse_correlation(by_key[key].expression).rules if one not in wanted]
-        correlations = [replace(by_key[key], generate=key == wanted[0]) for key in wanted if key in by_key]
-        members = [one for one in self.rules if one.key in wanted]
-        return Ruleset(members, correlations=correlations, router=self._router, unsafe_regex=True)  # they were loaded
+                keys += [one for one in parse_correlation(by_key[key].expression).rules if one not in keys]
+        return (*(one for one in self.rules if one.key in keys), *(by_key[key] for key in keys[1:] if key in by_key))
+
+    def correlated(self, rule: CorrelationRule) -> Ruleset:
+        """Return a correlation rule and, behind it, all that it builds on; it alone raises matches (``generate``).
+
+        Raises:
+            UnknownRuleError: It is none of these rules.
+        """
+        behind = self.behind(rule)
+        inner = [replace(one, generate=False) for one in behind if isinstance(one, CorrelationRule)]
+        return Ruleset(
+            [one for one in behind if not isinstance(one, CorrelationRule)],
+            correlations=[replace(rule, generate=True), *inner],
+            router=self._router,
+            unsafe_regex=True,  # what was loaded may run
+        )
 
     def find_rule(self, name: str) -> Rule:
         """Return the rule, or correlation rule, whose id is *name*, or else the one whose title is.

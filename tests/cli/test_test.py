@@ -138,7 +138,10 @@ def test_exit_codes(rules: Path, tmp_path: Path) -> None:
     (rules / "a.test.yml").write_text("match: [{event: {A: x}}, 7]")
     mistaken = run(rules)
     assert mistaken.exit_code == 1
-    assert f"warning: {rules}/a.test.yml: match[1]: a case is a mapping with event or log, not int" in mistaken.stderr
+    assert (
+        f"warning: {rules}/a.test.yml: match[1]: a case is a mapping with event, events or log, not int"
+        in mistaken.stderr
+    )
     assert run(rules, "--strict").exit_code == 3
     (rules / "a.test.yml").unlink()
     nothing = run(rules)
