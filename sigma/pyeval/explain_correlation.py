@@ -330,7 +330,7 @@ class CorrelationExplainer:
                     yield LeftOut(key, rule, Missing(field, nearest))
 
     def _member(self, rule: Rule) -> Member:
-        key, matched = rule.key or rule.title, self._matched[id(rule)]
+        key, matched = str(rule.key), self._matched[id(rule)]  # no rule without a key is referred to
         if self.seen == 1:
             return Member(rule, key, matched, 1, explain_rule(rule, *self._first[0]))
         nearest = None if matched else explain_nearest(rule, self._first)
