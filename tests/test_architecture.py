@@ -66,7 +66,7 @@ LAYERS = (
     ("sigma.pyeval.scanning", "sigma.pyeval.reports"),
     ("sigma.pyeval.log_correlation",),
     ("sigma.pyeval.alerts",),
-    ("sigma.pyeval.explain",),
+    ("sigma.pyeval.explain", "sigma.pyeval.explain_correlation", "sigma.pyeval.explained_correlation"),
     ("sigma.pyeval.changes",),
     ("sigma.pyeval.items",),
     ("sigma.pyeval.findings", "sigma.pyeval.marks", "sigma.pyeval.redaction", "sigma.pyeval.field_report"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sigma.pyeval import field_report
 from sigma.pyeval.field_report import FieldCounter, FieldReport, nearest_name
 from sigma.pyeval.matchers.values import lookup
-from sigma.pyeval.rules import LogSource, Rule
+from sigma.pyeval.rules import CorrelationRule, LogSource, Rule
 
 PROCESS = LogSource("process_creation", "linux")
 FILE = LogSource("file_event", "linux")
@@ -63,6 +63,31 @@ def test_rules_and_log_sources_are_counted() -> None:
         ("b", 1, {FILE: 1}),
     ]
     assert (found.asked, found.keyword_rules, found.events, dict(found.unread)) == (2, 1, 1, {"c": 1})
+
+
+def correlation(call: str) -> Rule:
+    return CorrelationRule(id=None, title="Correlation", expression=call)
+
+
+def test_correlation_rules_ask_for_what_they_group_by_and_reckon_with() -> None:
+    """Of events of the rules that they correlate, aliases by their fields; of other correlations' matches they ask nothing."""
+    rules = [
+        Rule("a", "A", "exists(event, 'x')", logsource=PROCESS),
+        Rule("b", "B", "exists(event, 'x')", logsource=FILE),
+        Rule("c", "C", "exists(event, 'x')", logsource=FILE),
+        correlation("temporal(rules=('a', 'b'), group_by=('host', 'who'), aliases=(('who', (('a', 'user'), ('b', 'owner'))),), timespan=9, condition=('gte', 2))"),
+        CorrelationRule("inner", "I", "value_sum(rules=('a',), group_by=('host',), timespan=9, condition=('gte', 2), fields=('bytes',))"),
+        correlation("event_count(rules=('inner', 'c'), group_by=('host', 'user'), timespan=9, condition=('gte', 2))"),
+    ]  # fmt: skip
+    found = report(rules, {"x": 1, "usr": 1})
+    assert [(field.name, field.rules, dict(field.logsources), field.nearest) for field in found.missing] == [
+        ("host", 3, {PROCESS: 2, FILE: 2}, None),
+        ("user", 2, {PROCESS: 1, FILE: 1}, "usr"),
+        ("bytes", 1, {PROCESS: 1}, None),
+        ("owner", 1, {FILE: 1}, None),
+    ]
+    found = report(rules, {"x": 1, "host": 1, "user": 1, "bytes": 1, "owner": 1, "who": 1})
+    assert (found.missing, found.asked, dict(found.unread)) == ((), 5, {"who": 1})
 
 
 def test_a_scope_reads_fields_and_asks_for_none() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -153,6 +153,22 @@ def explain_rule(rule: Rule, event: Mapping[str, Any], logsource: LogSource | No
     if not is_true:
         numbers, certain = smallest_change(tree.whole, verdicts)
     return Explanation(rule, is_true and conflict is None, conflict, tree, items, numbers, certain)
+
+
+def explain_nearest(
+    rule: Rule, events: Iterable[tuple[Mapping[str, Any], LogSource | None]]
+) -> tuple[int, Explanation] | None:
+    """Return which of *events*, each with its log source, the fewest items keep from matching, the first of several, and why.
+
+    ``None`` where there are no events.
+    """
+    explanations = [explain_rule(rule, event, logsource) for event, logsource in events]
+    return min(enumerate(explanations), key=lambda pair: _distance(pair[1]), default=None)
+
+
+def _distance(explanation: Explanation) -> tuple[bool, bool, int]:
+    changes = explanation.changes
+    return explanation.conflict is not None, changes is None, len(changes or ())
 
 
 class _Look:

@@ -12,10 +12,12 @@ from functools import cache
 from itertools import islice, takewhile
 from typing import Any
 
+from .correlation.calls import Correlation
+from .correlation.source import parse_correlation
 from .expression import call_arguments, parse_expression
 from .matchers import MATCHERS
 from .matchers.values import lookup
-from .rules import LogSource, Rule
+from .rules import CorrelationRule, LogSource, Rule
 
 MAX_NAMES = 10_000
 """Different field names kept; of further ones only those that rules ask for."""
@@ -36,7 +38,8 @@ class MissingField:
     Attributes:
         name: Its name as in the rules' expressions, so after the pipeline.
         rules: Number of rules that ask for it.
-        logsources: Log source of these rules -> number of rules.
+        logsources: Log source of these rules -> number of rules. A correlation rule counts for each log source of those of
+            the rules it correlates whose events are asked.
         nearest: The most similar name in the logs, or ``None``.
     """
 
@@ -93,20 +96,25 @@ class FieldCounter:
 
     Args:
         rules: The rules whose fields are looked for. A scope only tells kinds of events apart: its fields
-            count as read, not as asked for.
+            count as read, not as asked for. Correlation rules ask for what they group by and reckon with.
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._asked: dict[str, Counter[LogSource]] = {}
         self._read: set[str] = set()
+        self._askers: Counter[str] = Counter()
         self._keyword_rules = 0
-        for rule in rules:
+        rules = list(rules)
+        plain = [rule for rule in rules if not isinstance(rule, CorrelationRule)]
+        for rule in plain:
             in_scope = Counter(_calls(rule.scope)) if rule.scope else Counter[tuple[str, tuple[Any, ...]]]()
             own = Counter(_calls(rule.expression)) - in_scope
             self._keyword_rules += any(name.startswith("keyword") for name, _ in own)
             self._read.update(_fields(in_scope))
-            for field in _fields(own):
-                self._asked.setdefault(field, Counter())[rule.logsource] += 1
+            self._ask((field, rule.logsource) for field in _fields(own))
+        for rule in rules:
+            if isinstance(rule, CorrelationRule):
+                self._ask(_correlated_fields(parse_correlation(rule.expression), plain))
         self._read.update(self._asked)
         # A position in a list (`args.0`) and a very deep path stand in no list of names.
         self._looked_up = {field for field in self._asked if _is_positional(field) or field.count(".") >= MAX_DEPTH}
@@ -114,6 +122,13 @@ class FieldCounter:
         self._names: Counter[str] = Counter()
         self._events = 0
         self._complete = True
+
+    def _ask(self, fields: Iterable[tuple[str, LogSource]]) -> None:
+        """Note what one rule asks for, of events of which log source."""
+        asked = dict.fromkeys(fields)  # in an order that is always the same
+        for field, logsource in asked:
+            self._asked.setdefault(field, Counter())[logsource] += 1
+        self._askers.update({field for field, _ in asked})
 
     def add(self, event: Mapping[str, Any]) -> None:
         """Count the fields of one event."""
@@ -140,7 +155,7 @@ class FieldCounter:
         names = dict(sorted(self._names.items(), key=lambda item: (-item[1], item[0])))
         frequent = list(names)[:NEAREST_AMONG]
         missing = [
-            MissingField(field, sources.total(), dict(sources.most_common()), nearest_name(field, frequent))
+            MissingField(field, self._askers[field], dict(sources.most_common()), nearest_name(field, frequent))
             for field, sources in self._asked.items()
             if field not in self._seen
         ]
@@ -188,6 +203,17 @@ def _common_end(one: str, other: str) -> int:
 def _comparable(name: str) -> dict[str, None]:
     texts = (name, name.rpartition(".")[2])
     return dict.fromkeys(filter(None, ("".join(filter(str.isalnum, text)).lower() for text in texts)))
+
+
+def _correlated_fields(correlation: Correlation, rules: Iterable[Rule]) -> Iterator[tuple[str, LogSource]]:
+    """Yield what a correlation reads of events, by the log source of the rule that these match.
+
+    What it reads of other correlations' matches are the fields that these are grouped by, which they ask for themselves.
+    """
+    for rule in rules:
+        if rule.key in correlation.rules:
+            for name in (*correlation.group_by, *correlation.fields):
+                yield correlation.field_of(name, rule.key), rule.logsource
 
 
 def _calls(expression: str) -> Iterator[tuple[str, tuple[Any, ...]]]:

@@ -51,12 +51,7 @@ class LogCorrelation:
 
     def observe(self, matches: Sequence[Match], record: Record, path: str) -> Iterator[Finding]:
         """Take in the matches of one record, those of rules that serve only correlations included."""
-        source: dict[str, Any] = {"path": path, "line": record.line}
-        if record.serial is not None:
-            source["serial"] = record.serial
-        if logsource := record.logsource.as_dict():
-            source["logsource"] = logsource
-        return _findings(self._correlator.observe(matches, record.event, source=source))
+        return _findings(self._correlator.observe(matches, record.event, source=place_of(record, path)))
 
     def finish(self) -> Iterator[Finding]:
         """Yield what is left to find when all logs are read."""
@@ -65,6 +60,16 @@ class LogCorrelation:
     def statistics(self) -> Counts:
         """Return what had to be left out."""
         return self._correlator.statistics()
+
+
+def place_of(record: Record, path: str) -> dict[str, Any]:
+    """Return where a record was read, for a correlator: so its matches have the same ids wherever they are found."""
+    source: dict[str, Any] = {"path": path, "line": record.line}
+    if record.serial is not None:
+        source["serial"] = record.serial
+    if logsource := record.logsource.as_dict():
+        source["logsource"] = logsource
+    return source
 
 
 def _findings(found: Iterable[CorrelationMatch]) -> Iterator[Finding]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +17,23 @@ from .rules import CorrelationRule, LogSource, Match, Rule, correlation_keys
 from .selection import Note
 
 if TYPE_CHECKING:
+    from .correlation.calls import Correlation
+    from .correlation.clock import Timestamp
     from .correlation.correlator import Correlator
     from .engine.lines import LineResult, Problem
     from .engine.matcher import Engine
     from .engine.memos import Statistics
     from .engine.plan import Plan
     from .explain import Explanation
+    from .explained_correlation import CorrelationExplanation
 
 Router = Callable[[Mapping[str, Any]], LogSource]
+CorrelatorParts = tuple[
+    "list[tuple[str, CorrelationRule, Correlation, bool]]",
+    list[str],
+    Callable[[Mapping[str, Any]], list[Match]],
+    Callable[[Match], str | None],
+]
 
 
 class Ruleset:
@@ -156,34 +166,62 @@ class Ruleset:
         """
         from .correlation.correlator import Correlator
 
-        return Correlator(
-            [
-                (key, rule, parse_correlation(rule.expression), rule.generate)
-                for key, rule in zip(correlation_keys(self.correlations), self.correlations, strict=True)
-            ],
-            (rule.key for rule in self.rules if rule.key is not None),
-            lambda event: self.match(event, members=True),
-            lambda match: match.rule.key,
-            refire=refire,
-            state=state,
-            **options,
+        return Correlator(*self.correlator_parts(), refire=refire, state=state, **options)
+
+    def correlator_parts(self) -> CorrelatorParts:
+        """Return the first arguments of ``Correlator``: the correlation rules, the other rules, and how events match."""
+        rows = [
+            (key, rule, parse_correlation(rule.expression), rule.generate)
+            for key, rule in zip(correlation_keys(self.correlations), self.correlations, strict=True)
+        ]
+        keys = [rule.key for rule in self.rules if rule.key is not None]
+        return rows, keys, lambda event: self.match(event, members=True), lambda match: match.rule.key
+
+    def behind(self, rule: CorrelationRule) -> tuple[Rule, ...]:
+        """Return all rules that a correlation rule builds on, itself or through others: plain ones, then correlation rules.
+
+        Raises:
+            UnknownRuleError: It is none of these rules.
+        """
+        if rule not in self.correlations:
+            raise UnknownRuleError(f"correlation rule {rule.title!r} is not among these rules, on which it builds")
+        by_key = dict(zip(correlation_keys(self.correlations), self.correlations, strict=True))
+        keys = [next(key for key, one in by_key.items() if one == rule)]
+        for key in keys:  # which grows meanwhile
+            if key in by_key:
+                keys += [one for one in parse_correlation(by_key[key].expression).rules if one not in keys]
+        return (*(one for one in self.rules if one.key in keys), *(by_key[key] for key in keys[1:] if key in by_key))
+
+    def correlated(self, rule: CorrelationRule) -> Ruleset:
+        """Return a correlation rule and, behind it, all that it builds on; it alone raises matches (``generate``).
+
+        Raises:
+            UnknownRuleError: It is none of these rules.
+        """
+        behind = self.behind(rule)
+        inner = [replace(one, generate=False) for one in behind if isinstance(one, CorrelationRule)]
+        return Ruleset(
+            [one for one in behind if not isinstance(one, CorrelationRule)],
+            correlations=[replace(rule, generate=True), *inner],
+            router=self._router,
+            unsafe_regex=True,  # what was loaded may run
         )
 
     def find_rule(self, name: str) -> Rule:
-        """Return the rule whose id is *name*, or else the one whose title is.
+        """Return the rule, or correlation rule, whose id is *name*, or else the one whose title is.
 
         Raises:
             UnknownRuleError: There is none, or several have this title.
         """
-        for rule in self.rules:
+        for rule in self.all_rules:
             if rule.id == name:
                 return rule
-        titled = [rule for rule in self.rules if rule.title == name]
+        titled = [rule for rule in self.all_rules if rule.title == name]
         if len(titled) == 1:
             return titled[0]
         if titled:
             raise UnknownRuleError(f"{len(titled)} rules have the title {name!r}; name one by its id")
-        names = [known for rule in self.rules for known in (rule.id, rule.title) if known]
+        names = [known for rule in self.all_rules for known in (rule.id, rule.title) if known]
         import difflib  # only a mistake needs it
 
         near = difflib.get_close_matches(name, names, n=1)
@@ -191,17 +229,35 @@ class Ruleset:
             f"no rule has the id or title {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
         )
 
-    def explain(self, event: Mapping[str, Any], rule: str | Rule, logsource: LogSource | None = None) -> Explanation:
+    def explain(
+        self,
+        event: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        rule: str | Rule,
+        logsource: LogSource | None = None,
+        *,
+        timestamps: Sequence[Timestamp | None] | None = None,
+    ) -> Explanation | CorrelationExplanation:
         """Return why a rule, named by its id or title, matches *event* or why not; *logsource* as in ``match``.
 
-        Its verdict is always that of ``match``. Print the result, look at it in a notebook, or take ``as_dict()``.
+        Its verdict is always that of ``match``, of a correlation rule that of a correlator. Such a rule takes one event or a
+        list of events, which happened when *timestamps* say, or they themselves. Print the result, look at it in a notebook,
+        or take ``as_dict()``.
 
         Raises:
             UnknownRuleError: No rule has this id or title.
+            CorrelationError, TypeError, ValueError: As ``explain_correlation``.
         """
+        found = self.find_rule(rule) if isinstance(rule, str) else rule
+        if isinstance(found, CorrelationRule):
+            from .explain_correlation import explain_correlation
+
+            events: Any = event if isinstance(event, (list, tuple)) else [event]
+            return explain_correlation(self, found, events, logsource, timestamps)
+        if timestamps is not None:
+            raise TypeError(f"timestamps are for correlation rules, which {found.title!r} is not")
         from .explain import explain_rule
 
-        return explain_rule(self.find_rule(rule) if isinstance(rule, str) else rule, event, logsource)
+        return explain_rule(found, event, logsource)  # type: ignore[arg-type]  # a list is an event that nothing matches
 
     def statistics(self) -> Statistics:
         """Return what matching has cost so far: events, misses, bytes held; see ``Statistics``."""

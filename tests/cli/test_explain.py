@@ -89,6 +89,37 @@ def test_one_rule_and_one_line_of_a_log() -> None:
     assert [one["matched"] for one in found].count(True) == 1
 
 
+EXAMPLES = ("-r", ROOT / "examples/rules/sudo_failures.yml", "-p", "linux_eval")
+TRIED = ("--rule", "Passwords Tried With Sudo")
+
+
+def test_a_correlation_rule_over_all_events() -> None:
+    """One explanation for all logs; the match is that of scan."""
+    log = ROOT / "examples/logs/auth.log"
+    result = run(*EXAMPLES, *TRIED, log, ROOT / "examples/logs/audit.log", "--format", "json")
+    [found] = [json.loads(line) for line in result.stdout.splitlines()]
+    assert (found["matched"], found["raised"], found["seen"]) == (True, 1, 92)
+    assert [event["source"]["line"] for event in found["events"]] == [12, 13, 14]
+    scanned = command("scan", *EXAMPLES, log).stdout.splitlines()
+    assert [json.loads(line)["correlation"]["id"] for line in scanned] == [found["matches"][0]["id"]]
+    assert result.stderr == "92 events, 1 rule: 1 match\n"
+    fewer = run(*EXAMPLES, *TRIED, log, "--line", 12, "--line", 14)
+    shown = " ".join(fewer.stdout.split())
+    assert "no match: _HOSTNAME=web-1 comes to 2, asked is events ≥ 3" in shown
+    assert f"{log.name}:14 2026-11-20T18:41:50.550102Z Sudo Password Wrong; _HOSTNAME=web-1" in shown.replace("\n", "")
+    assert fewer.stderr == "2 events, 1 rule: 0 matches\n"
+
+
+def test_plain_and_correlation_rules_together() -> None:
+    """Plain rules event by event, then correlation rules."""
+    result = run(*EXAMPLES, ROOT / "examples/logs/auth.log", "--line", 12, "--line", 13, "--format", "json")
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(one["rule"]["title"], one["matched"]) for one in found] == [
+        ("Sudo Password Wrong", True), ("Sudo Password Wrong", True), ("Passwords Tried With Sudo", False),
+    ]  # fmt: skip
+    assert result.stderr == "2 events, 2 rules: 2 matches\n"
+
+
 def test_exit_codes(rule: Path, event: Path, tmp_path: Path) -> None:
     """2 where nothing is as named, 3 under --strict; the reason on one line."""
     unknown = run("-r", rule, "--rule", "Curls", event)

@@ -85,6 +85,23 @@ def test_json_for_machines(rule: Path, log: Path) -> None:
     assert [field["field"] for field in found["unread"]] == names
 
 
+def test_correlation_rules(rule: Path, tmp_path: Path) -> None:
+    """A group-by field that no event has: the correlation could never be true."""
+    burst = {
+        "title": "Burst",
+        "correlation": {"type": "event_count", "rules": ["curl"], "group-by": ["Usr"], "timespan": "1m"},
+    }
+    burst["correlation"]["condition"] = {"gte": 2}  # type: ignore[index]
+    rule.write_text(f"{RULE.replace('title: Curl', 'title: Curl' + chr(10) + 'name: curl')}\n---\n{json.dumps(burst)}")
+    log = tmp_path / "sigma.jsonl"
+    log.write_text('{"CommandLine": "curl", "Image": "/curl", "User": "x"}\n')
+    result = run("fields", "-r", rule, log)
+    assert ["Usr", "1", "process_creation,", "linux", "(1)", "User"] in rows(result.stdout)
+    assert "1 events, 2 rules" in result.stderr
+    log.write_text('{"CommandLine": "curl", "Image": "/curl", "Usr": "x"}\n')
+    assert run("fields", "-r", rule, log).stdout == "Every field that rules ask for occurs in the logs.\n"
+
+
 def test_logs_of_any_kind_and_standard_input(rule: Path, tmp_path: Path) -> None:
     """Directories, compressed files, formats told from the content, ``-``."""
     folder = tmp_path / "logs"

@@ -11,6 +11,7 @@ import pytest
 import xmlschema
 
 from ..conftest import ROOT, rule_yaml
+from ..correlation.rules import correlation, member, text_of
 from .running import run as command
 
 # What junit-10.xsd (Jenkins' xunit plugin, also in pytest's own tests) asks of the elements that are written, in our words.
@@ -131,6 +132,42 @@ def test_junit(rules: Path, tmp_path: Path) -> None:
     assert mistakes.get("name") == "files of cases"
 
 
+def test_correlation_rules(rules: Path, tmp_path: Path) -> None:
+    """In the table, in JSON, in JUnit, in coverage; among the rules without cases."""
+    found = correlation(title="Found", group_by=["user"], condition={"gte": 3})
+    (rules / "c.yml").write_text(text_of(member("a"), found))
+    assert [one["title"] for one in json.loads(run(rules, "--format", "json").stdout)["untested"]] == [
+        "Rule B",
+        "A",
+        "Found",
+    ]
+    (rules / "c.test.yml").write_text(
+        "match: [{name: three, events: [{event: {is: a, user: eve}, time: 0, repeat: 2}]}]"
+    )
+    report = tmp_path / "report.xml"
+    result = run(rules, "--coverage", "--junit", report)
+    assert result.exit_code == 1
+    shown = " ".join(result.stdout.split())
+    assert "failed Found three" in shown
+    assert "Found: no match: user=eve comes to 2, asked is events ≥ 3" in shown
+    assert "1 rule without cases: Rule B" in shown
+    assert "A 50% false 1 is equals 'a'" in shown
+    assert result.stderr.startswith("4 cases of 3 rules: 2 passed, 2 failed; 0 mistakes, 1 rule without cases")
+    xmlschema.XMLSchema(SCHEMA).validate(report)
+    suite = ElementTree.parse(report).getroot()[1]
+    assert (suite.get("name"), suite[0].get("classname"), suite[0].get("name")) == ("Found", "Found", "three")
+    assert "user=eve comes to 2" in str(suite[0][0].text)
+    case = json.loads(run(rules, "--format", "json").stdout)["cases"][3]
+    assert (case["rule"]["title"], case["status"], case["message"], case["events"]) == (
+        "Found",
+        "failed",
+        "must match, but does not",
+        2,
+    )
+    groups = case["explanation"]["correlations"][0]["groups"]
+    assert [(one["group"], one["value"], one["holds"]) for one in groups] == [({"user": "eve"}, 2, False)]
+
+
 def test_exit_codes(rules: Path, tmp_path: Path) -> None:
     """0 all passed, 1 failed or mistaken, 2 nothing, 3 strict."""
     (rules / "a.test.yml").write_text("match: [{event: {A: x}}]")
@@ -138,7 +175,10 @@ def test_exit_codes(rules: Path, tmp_path: Path) -> None:
     (rules / "a.test.yml").write_text("match: [{event: {A: x}}, 7]")
     mistaken = run(rules)
     assert mistaken.exit_code == 1
-    assert f"warning: {rules}/a.test.yml: match[1]: a case is a mapping with event or log, not int" in mistaken.stderr
+    assert (
+        f"warning: {rules}/a.test.yml: match[1]: a case is a mapping with event, events or log, not int"
+        in mistaken.stderr
+    )
     assert run(rules, "--strict").exit_code == 3
     (rules / "a.test.yml").unlink()
     nothing = run(rules)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from ..conftest import ROOT, rule_yaml
+from ..correlation.rules import correlation, member, text_of
 
 pytest_plugins = ["pytester"]
 
@@ -42,6 +43,24 @@ def test_cases_are_collected_and_failures_explained(pytester: pytest.Pytester, r
         "FAILED rules/a.yml::bad*",
     ])  # fmt: skip
     result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_correlation_rule(pytester: pytest.Pytester, rules: Path) -> None:
+    """A failure shows what groups came to, and which events which rules match."""
+    found = correlation(title="Found", group_by=["user"], condition={"gte": 3})
+    (rules / "c.yml").write_text(text_of(member("a"), found))
+    (rules / "c.test.yml").write_text(
+        "match: [{name: three, events: [{event: {is: a, user: eve}, time: 0, repeat: 2}]}]"
+    )
+    result = pytester.runpytest_inprocess("--sigma", "rules", "-k", "three", "-v")
+    result.assert_outcomes(failed=1, deselected=3)
+    result.stdout.fnmatch_lines([
+        "*c.yml::three FAILED*",
+        "failed: must match, but does not",
+        "*Found: no match: user=eve comes to 2, asked is events ≥ 3",
+        "*A: matches 2 events",
+        "*2 1970-01-01T00:00:00Z A; user=eve",
+    ])  # fmt: skip
 
 
 def test_selection_by_name(pytester: pytest.Pytester, rules: Path) -> None:
@@ -82,8 +101,10 @@ def test_the_documented_cases(pytester: pytest.Pytester) -> None:
     """The command of docs/testing.md on the examples."""
     shutil.copytree(ROOT / "examples", pytester.path / "examples")
     arguments = ("--sigma", "examples/rules", "--sigma-pipeline", "linux_eval")
-    pytester.runpytest_inprocess(*arguments).assert_outcomes(passed=9)
+    pytester.runpytest_inprocess(*arguments).assert_outcomes(passed=21)
     document = (ROOT / "docs/testing.md").read_text()
-    shown = yaml.safe_load(document.split("```yaml\n")[1].split("```")[0])
-    written = yaml.safe_load((ROOT / "examples/rules/download_to_tmp.test.yaml").read_text())
-    assert all(case in written[section] for section in shown for case in shown[section])
+    for number, name in enumerate(("download_to_tmp", "sshd_failures_then_login"), 1):
+        shown = yaml.safe_load(document.split("```yaml\n")[number].split("```")[0])
+        written = yaml.safe_load((ROOT / f"examples/rules/{name}.test.yaml").read_text())
+        assert shown.pop("rule", None) == written.pop("rule", None)
+        assert all(case in written[section] for section in shown for case in shown[section])

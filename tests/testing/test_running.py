@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sigma.pyeval import LogSource, Rule
-from sigma.pyeval.testing.cases import Case, Log
+from sigma.pyeval.rules import CorrelationRule
+from sigma.pyeval.testing.cases import Case, EventSequence, Log, TimedEvent
 from sigma.pyeval.testing.item_coverage import ItemCoverage
 from sigma.pyeval.testing.running import Result, run_case
 from sigma.pyeval.testing.suite import RuleCase
@@ -79,6 +81,21 @@ def test_the_event_nearest_to_matching_is_explained(log: Path) -> None:
     explanation = run(Log(log), rule=rule).explanation
     assert explanation is not None
     assert explanation.items[0].found[0]["value"] == "y"
+
+
+def test_a_rule_that_serves_only_correlations_matches_in_its_cases() -> None:
+    """Silent as it is elsewhere."""
+    silent = replace(RULE, generate=False)
+    assert run({"A": "x"}, rule=silent).status == "passed"
+    assert run({"A": "x"}, rule=silent, must_match=False).status == "failed"
+
+
+def test_cases_that_do_not_go_with_their_rule() -> None:
+    """A correlation rule without the others, a sequence for a plain rule."""
+    with pytest.raises(TypeError, match="needs the rules that it builds on"):
+        run({}, rule=CorrelationRule("1", "T", "event_count(rules=('a',), timespan=9, condition=('gte', 2))"))
+    with pytest.raises(TypeError, match="needs a correlation rule"):
+        run(EventSequence((TimedEvent({}),)))
 
 
 @pytest.mark.parametrize("text", ["", "\n", "{}\nnonsense\n"])

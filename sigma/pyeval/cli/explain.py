@@ -10,14 +10,20 @@ import click
 from rich.console import Console
 
 from sigma.pyeval.errors import UnknownRuleError
+from sigma.pyeval.explain import Explanation, explain_rule
+from sigma.pyeval.explain_correlation import CorrelationExplainer
+from sigma.pyeval.explained_correlation import CorrelationExplanation
+from sigma.pyeval.log_correlation import place_of
 from sigma.pyeval.logs.records import Record
 from sigma.pyeval.output import counted, json_line, printable
-from sigma.pyeval.rules import Rule
+from sigma.pyeval.rules import CorrelationRule
 from sigma.pyeval.scanning import Scan, log_files
 
 from .log_options import Problems, log_options, parser_options
 from .messages import fail
 from .rule_options import EXIT_NOTHING_LOADED, RuleOptions, rule_options
+
+Shown = Explanation | CorrelationExplanation
 
 
 @click.command("explain")
@@ -36,7 +42,7 @@ def command(
     format_: str,
     options: RuleOptions,
 ) -> None:
-    """Show for each event of LOGS why each rule matches it, or why not.
+    """Show for each event of LOGS why each rule matches it, or why not, and why correlation rules match all of them together.
 
     LOGS are files (an event as JSON, or any log that scan reads) and directories; ``-`` is standard input. An item is a call
     of the rule's expression; docs/explain.md says what is shown of it. Exit codes: 0 done, whether or not anything matched;
@@ -44,45 +50,52 @@ def command(
     """
     ruleset = options.load(rules)
     try:
-        chosen = [ruleset.find_rule(name) for name in names] if names else list(ruleset.rules)
+        chosen = [ruleset.find_rule(name) for name in names] if names else list(ruleset.all_rules)
     except UnknownRuleError as error:
         fail(f"--rule: {error}", EXIT_NOTHING_LOADED)
+    plain = [rule for rule in chosen if not isinstance(rule, CorrelationRule)]
+    correlated = [CorrelationExplainer(ruleset, rule) for rule in chosen if isinstance(rule, CorrelationRule)]
     explained = matched = 0
     with Problems(None, options.strict) as problems:
         scan = Scan(ruleset, problems.report, input_format, parser_options(input_options))
         write = _write_json if format_ == "json" else _write_tree
         for path in log_files(logs):
+            for explainer in correlated:
+                explainer.begin_log()
             for record in scan.records(path):
-                if not lines or record.line in lines:
-                    explained += 1
-                    matched += write(scan, path, record, chosen)
-    sys.stdout.flush()
+                if lines and record.line not in lines:
+                    continue
+                explained += 1
+                logsource = scan.logsource(record)
+                for explainer in correlated:
+                    explainer.add(record.event, logsource=logsource, source=place_of(record, path))
+                if plain:
+                    found = [explain_rule(rule, record.event, logsource) for rule in plain]
+                    matched += sum(explanation.matched for explanation in found)
+                    write(found, path, record)
     if scan.logs == 0:
         fail("no log could be read", EXIT_NOTHING_LOADED)
     if not explained:
         wanted = f"no event begins on line {', '.join(map(str, lines))}" if lines else "no event in it"
         fail(wanted, EXIT_NOTHING_LOADED)
+    together = [explainer.explanation() for explainer in correlated]
+    matched += sum(explanation.raised for explanation in together)
+    write(together)
+    sys.stdout.flush()
     click.echo(f"{counted(explained, 'event')}, {counted(len(chosen), 'rule')}: {counted(matched, 'match')}", err=True)
 
 
-def _write_json(scan: Scan, path: str, record: Record, rules: Sequence[Rule]) -> int:
-    matched = 0
-    for rule in rules:
-        explanation = scan.ruleset.explain(record.event, rule, scan.logsource(record))
-        matched += explanation.matched
-        source = {"path": path, "line": record.line}
-        sys.stdout.buffer.write(json_line(explanation.as_dict() | {"source": source}) + b"\n")
-    return matched
+def _write_json(explanations: Sequence[Shown], path: str = "", record: Record | None = None) -> None:
+    source = {} if record is None else {"source": {"path": path, "line": record.line}}
+    for explanation in explanations:
+        sys.stdout.buffer.write(json_line(explanation.as_dict() | source) + b"\n")
 
 
-def _write_tree(scan: Scan, path: str, record: Record, rules: Sequence[Rule]) -> int:
+def _write_tree(explanations: Sequence[Shown], path: str = "", record: Record | None = None) -> None:
     from sigma.pyeval.reports.explain_text import print_explanation
 
     console = Console(highlight=False)
-    console.print(printable(f"{path}:{record.line}"), markup=False, style="dim", soft_wrap=True)
-    matched = 0
-    for rule in rules:
-        explanation = scan.ruleset.explain(record.event, rule, scan.logsource(record))
-        matched += explanation.matched
+    if record is not None:
+        console.print(printable(f"{path}:{record.line}"), markup=False, style="dim", soft_wrap=True)
+    for explanation in explanations:
         print_explanation(explanation, console)
-    return matched

@@ -35,12 +35,12 @@ def command(
     format_: str,
     options: RuleOptions,
 ) -> None:
-    """Show which fields the rules ask for that LOGS never have, and which fields of the logs no rule reads.
+    """Show which fields the rules, correlation rules too, ask for that LOGS never have, and which fields no rule reads.
 
     LOGS are files and directories; ``-`` is standard input.
     """
     ruleset = options.load(rules)
-    counter = FieldCounter(ruleset.rules)
+    counter = FieldCounter(ruleset.all_rules)
     with Problems(None, options.strict) as problems:
         scan = Scan(ruleset, problems.report, input_format, parser_options(input_options))
         _count(counter, scan, logs)
@@ -55,7 +55,7 @@ def command(
     if report.missing and not options.pipelines:
         warn("no --pipeline was given: the rules' fields keep Sigma's names")
     click.echo(
-        f"{report.events} events, {len(ruleset.rules)} rules ({report.keyword_rules} search all values): "
+        f"{report.events} events, {len(ruleset.all_rules)} rules ({report.keyword_rules} search all values): "
         f"{report.asked} fields asked for, {len(report.missing)} of them missing, "
         f"{len(report.unread)}{'' if report.complete else ' or more'} fields unread, "
         f"{scan.problems} problems, {left_out(ruleset)}",

@@ -70,7 +70,7 @@ def command(
     _write(suite, results, ruleset, covered, format_)
     failed = sum(result.status != "passed" for result in results)
     click.echo(
-        f"{counted(len(results), 'case')} of {counted(len(ruleset.rules) - len(suite.untested), 'rule')}: "
+        f"{counted(len(results), 'case')} of {counted(len(ruleset.all_rules) - len(suite.untested), 'rule')}: "
         f"{len(results) - failed} passed, {failed} failed; {counted(len(suite.mistakes), 'mistake')}, "
         f"{counted(len(suite.untested), 'rule')} without cases, {left_out(ruleset)}",
         err=True,

@@ -44,7 +44,12 @@ class Correlator:
     Raises:
         CorrelationError: The rules cannot be run together.
         StateError: *state* is damaged, or that of other rules.
+
+    Attributes:
+        engine_type: What runs the rules; ``watching`` has another.
     """
+
+    engine_type: type[Engine] = Engine
 
     def __init__(  # noqa: PLR0913 - a caller names each
         self,
@@ -68,7 +73,7 @@ class Correlator:
         self._key_of = key_of
         self._raised = {key for key, _, _, generate in rows if generate}
         self._keys = {id(rule): key for key, rule, _, _ in rows}
-        self._engine = Engine(
+        self._engine = self.engine_type(
             {key: correlation for key, _, correlation, _ in rows},
             rules,
             {key: rule for key, rule, _, _ in rows},

@@ -35,7 +35,12 @@ class Engine:
 
     Raises:
         CorrelationError: The rules cannot be run together.
+
+    Attributes:
+        groups_type: What the groups of a rule are kept in; ``watching`` has another.
     """
+
+    groups_type: type[Groups] = Groups
 
     def __init__(  # noqa: PLR0913 - each by name
         self,
@@ -77,7 +82,7 @@ class Engine:
             raise ValueError("cooldown is a number of seconds above 0, given with refire='cooldown' and only then")
         quiet = {"each": None, "once": correlation.timespan * SECOND + 1}.get(refire, round((cooldown or 0) * SECOND))
         try:
-            return Groups(key, subject, correlation, quiet, self.limits, self.counts)
+            return self.groups_type(key, subject, correlation, quiet, self.limits, self.counts)
         except CorrelationError as error:
             raise CorrelationError(error.finding, error.remedy, key) from error
 

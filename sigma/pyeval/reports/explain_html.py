@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from sigma.pyeval.explain import Explanation
+from sigma.pyeval.explained_correlation import CorrelationExplanation
 from sigma.pyeval.items import Item, Node
 
+from .correlation_outline import Line, correlation_conclusion, correlation_lines
 from .explanations import SCOPE, Pieces, answers, conclusion, heading, item_of, question, sections
 from .markup import Html, element, join
 
@@ -14,9 +16,23 @@ _GREEN, _RED = "color:#1b7f3b", "color:#b3261e"
 _LIST: Final = "list-style:none;margin:0;padding-left:1.2em;border-left:1px solid #ccc"
 
 
-def explanation_html(explanation: Explanation) -> Html:
+def explanation_html(explanation: Explanation | CorrelationExplanation) -> Html:
     """Return the explanation as one ``div`` that needs no style sheet and no script."""
-    parts = [
+    if isinstance(explanation, Explanation):
+        head, items = conclusion(explanation), _sections(explanation)
+    else:
+        head, items = correlation_conclusion(explanation), list(map(_line, correlation_lines(explanation)))
+    body = element("p", *_head(explanation, head)), _list(*items)
+    return element("div", *body, style="font-family:monospace;overflow-wrap:anywhere")
+
+
+def _head(explanation: Explanation | CorrelationExplanation, conclusion: str) -> tuple[Html, str, Html]:
+    style = _GREEN if explanation.matched else _RED
+    return element("strong", heading(explanation.rule)), ": ", element("span", conclusion, style=style)
+
+
+def _sections(explanation: Explanation) -> list[Html]:
+    return [
         element(
             "li",
             f"{name}: ",
@@ -25,11 +41,15 @@ def explanation_html(explanation: Explanation) -> Html:
         )
         for name, node in sections(explanation)
     ]
-    style = _GREEN if explanation.matched else _RED
-    head = element(
-        "p", element("strong", heading(explanation)), ": ", element("span", conclusion(explanation), style=style)
-    )
-    return element("div", head, _list(*parts), style="font-family:monospace;overflow-wrap:anywhere")
+
+
+def _line(line: Line) -> Html:
+    under = [
+        _line(one) if isinstance(one, Line) else element("li", *_head(one, conclusion(one)), _list(*_sections(one)))
+        for one in line.under
+    ]
+    text = line.text if line.holds is None else element("span", line.text, style=_GREEN if line.holds else _RED)
+    return element("li", text, _list(*under) if under else "")
 
 
 def _list(*items: Html) -> Html:

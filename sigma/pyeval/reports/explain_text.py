@@ -9,9 +9,11 @@ from rich.text import Text
 from rich.tree import Tree
 
 from sigma.pyeval.explain import Explanation
+from sigma.pyeval.explained_correlation import CorrelationExplanation
 from sigma.pyeval.items import Item, Node
 from sigma.pyeval.output import printable
 
+from .correlation_outline import Line, correlation_conclusion, correlation_lines
 from .explanations import SCOPE, answers, conclusion, heading, item_of, question, sections
 
 PLAIN_WIDTH = 120
@@ -21,7 +23,7 @@ _STYLES = {True: "green", False: "red"}
 _MARKED = "black on yellow"
 
 
-def explanation_text(explanation: Explanation) -> str:
+def explanation_text(explanation: Explanation | CorrelationExplanation) -> str:
     """Return the explanation as plain text of lines of at most ``PLAIN_WIDTH`` characters."""
     console = Console(file=io.StringIO(), width=PLAIN_WIDTH, color_system=None, force_terminal=False)
     print_explanation(explanation, console)
@@ -30,17 +32,37 @@ def explanation_text(explanation: Explanation) -> str:
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
 
 
-def print_explanation(explanation: Explanation, console: Console) -> None:
+def print_explanation(explanation: Explanation | CorrelationExplanation, console: Console) -> None:
     """Print the explanation; in colour where the console has it."""
-    root = Tree(
-        Text.assemble((heading(explanation), "bold"), ": ", (conclusion(explanation), _STYLES[explanation.matched])),
-        guide_style="dim",
-    )
-    for name, node in sections(explanation):
-        branch = root.add(Text.assemble(name, ": ", _verdict(explanation.verdict(node))))
-        if name != SCOPE or not explanation.verdict(node):  # of a scope that holds there is nothing to say
-            _add(explanation, node, branch, console.color_system is not None)
+    is_coloured = console.color_system is not None
+    if isinstance(explanation, Explanation):
+        root = Tree(_head(explanation, conclusion(explanation)), guide_style="dim")
+        _add_sections(explanation, root, is_coloured)
+    else:
+        root = Tree(_head(explanation, correlation_conclusion(explanation)), guide_style="dim")
+        for line in correlation_lines(explanation):
+            _add_line(line, root, is_coloured)
     console.print(root)
+
+
+def _head(explanation: Explanation | CorrelationExplanation, conclusion: str) -> Text:
+    return Text.assemble((heading(explanation.rule), "bold"), ": ", (conclusion, _STYLES[explanation.matched]))
+
+
+def _add_line(line: Line, branch: Tree, is_coloured: bool) -> None:
+    inner = branch.add(Text(line.text, "" if line.holds is None else _STYLES[line.holds]))
+    for one in line.under:
+        if isinstance(one, Line):
+            _add_line(one, inner, is_coloured)
+        else:
+            _add_sections(one, inner.add(_head(one, conclusion(one))), is_coloured)
+
+
+def _add_sections(explanation: Explanation, branch: Tree, is_coloured: bool) -> None:
+    for name, node in sections(explanation):
+        section = branch.add(Text.assemble(name, ": ", _verdict(explanation.verdict(node))))
+        if name != SCOPE or not explanation.verdict(node):  # of a scope that holds there is nothing to say
+            _add(explanation, node, section, is_coloured)
 
 
 def _verdict(holds: bool) -> tuple[str, str]:

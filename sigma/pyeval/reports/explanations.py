@@ -9,6 +9,7 @@ from sigma.pyeval.conditions import Call
 from sigma.pyeval.explain import ExplainedItem, Explanation
 from sigma.pyeval.items import Item, Node
 from sigma.pyeval.output import counted, printable
+from sigma.pyeval.rules import Rule
 
 from .html_events import matcher_words
 
@@ -118,9 +119,8 @@ def conclusion(explanation: Explanation) -> str:
     return "no match: " + "; ".join(parts)
 
 
-def heading(explanation: Explanation) -> str:
+def heading(rule: Rule) -> str:
     """Return the rule's title and id."""
-    rule = explanation.rule
     return printable(rule.title if rule.id is None else f"{rule.title} ({rule.id})")
 
 

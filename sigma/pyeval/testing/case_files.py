@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sigma.pyeval.documents import DocumentError, parse_documents
 from sigma.pyeval.loading import CASE_ENDINGS, RULE_SUFFIXES
 from sigma.pyeval.logs.formats import FORMATS
 from sigma.pyeval.logs.reading import AUTO
 
-from .cases import Case, Log, Mistake
+from .cases import Case, EventSequence, Log, Mistake
+from .sequences import NO_EVENT, SequenceReader, is_event
+from .wording import is_natural, kind, nearest, unknown_keys
 
 _SECTIONS: Final = {"match": True, "no_match": False}
 _FILE_KEYS: Final = ("rule", *_SECTIONS)
-_ENTRY_KEYS: Final = ("name", "event", "log", "format", "options", "lines", "count")
+_SUBJECTS: Final = ("event", "events", "log")
 _LOG_KEYS: Final = ("format", "options", "lines", "count")
+_ENTRY_KEYS: Final = ("name", *_SUBJECTS, *_LOG_KEYS)
 _FORMATS: Final = (AUTO, *FORMATS, "evtx")
 
 
@@ -92,7 +94,7 @@ def _json_documents(text: bytes) -> list[dict[str, Any]]:
     documents = found if isinstance(found, list) else [found]
     for document in documents:
         if not isinstance(document, dict):
-            raise ValueError(f"a document is an object, not {_kind(document)}")  # noqa: TRY004 - all mistakes are of one type
+            raise ValueError(f"a document is an object, not {kind(document)}")  # noqa: TRY004 - all mistakes are of one type
     return documents
 
 
@@ -109,7 +111,7 @@ class _Reader:
         self._check_keys("", document, _FILE_KEYS)
         rule = document.get("rule")
         if rule is not None and (not isinstance(rule, str) or not rule):
-            self._mistake("rule", f"the rule's id or title is text, not {_kind(rule)}")
+            self._mistake("rule", f"the rule's id or title is text, not {kind(rule)}")
         elif rule is not None:
             made.rule = rule
         if not _SECTIONS.keys() & document.keys() and not made.mistakes:
@@ -122,7 +124,7 @@ class _Reader:
 
     def _section(self, section: str, entries: object, must_match: bool) -> None:
         if not isinstance(entries, list) or not entries:
-            self._mistake(section, f"a list of cases is needed, not {_kind(entries)}")
+            self._mistake(section, f"a list of cases is needed, not {kind(entries)}")
             return
         for number, entry in enumerate(entries):
             self._entry(f"{section}[{number}]", entry, must_match)
@@ -130,53 +132,59 @@ class _Reader:
     def _entry(self, place: str, entry: object, must_match: bool) -> None:
         before = len(self._document.mistakes)
         if not isinstance(entry, dict):
-            self._mistake(place, f"a case is a mapping with event or log, not {_kind(entry)}")
+            self._mistake(place, f"a case is a mapping with event, events or log, not {kind(entry)}")
             return
         self._check_keys(place, entry, _ENTRY_KEYS)
         name = entry.get("name", place)
         if not isinstance(name, str) or not name:
-            self._mistake(f"{place}.name", f"a name is text, not {_kind(name)}")
-        if ("event" in entry) is ("log" in entry):
-            self._mistake(place, "a case has either event or log")
+            self._mistake(f"{place}.name", f"a name is text, not {kind(name)}")
+        if len(entry.keys() & set(_SUBJECTS)) != 1:
+            self._mistake(place, "a case has one of event, events and log")
             return
-        subject = self._event(place, entry) if "event" in entry else self._log(place, entry, must_match)
+        subject = self._subject(place, entry, must_match)
         if len(self._document.mistakes) == before:
             self._document.cases.append(Case(name, self._document.path, self._place(place), must_match, subject))
 
-    def _event(self, place: str, entry: dict[str, Any]) -> dict[str, Any]:
-        event = entry["event"]
+    def _subject(self, place: str, entry: dict[str, Any], must_match: bool) -> Mapping[str, Any] | Log | EventSequence:
+        if "log" in entry:
+            return self._log(place, entry, must_match)
         for key in _LOG_KEYS:
-            if key in entry:
+            if key in entry and not (key == "count" and "events" in entry):
                 self._mistake(f"{place}.{key}", "this is for a log")
-        if not isinstance(event, dict) or not all(isinstance(key, str) for key in event):
-            self._mistake(f"{place}.event", f"an event is a mapping of field names, not {_kind(event)}")
-            return {}
-        return event
+        if "event" not in entry:
+            reader = SequenceReader(lambda inner, reason: self._mistake(f"{place}.{inner}", reason))
+            return EventSequence(reader.events(entry["events"]), self._count(place, entry, must_match))
+        if not is_event(entry["event"]):
+            self._mistake(f"{place}.event", NO_EVENT.format(kind(entry["event"])))
+        return cast(Mapping[str, Any], entry["event"])
 
     def _log(self, place: str, entry: dict[str, Any], must_match: bool) -> Log:
-        name, lines, count = entry["log"], entry.get("lines", []), entry.get("count")
+        name, lines = entry["log"], entry.get("lines", [])
         input_format, options = entry.get("format", AUTO), entry.get("options", {})
         path = self._document.path.parent / name if isinstance(name, str) else self._document.path
         if not isinstance(name, str) or not path.is_file():
             self._mistake(f"{place}.log", f"{name!r} is no file; paths are relative to the file of cases")
         if input_format not in _FORMATS:
-            self._mistake(f"{place}.format", f"{input_format!r} is unknown{_nearest(input_format, _FORMATS)}")
+            self._mistake(f"{place}.format", f"{input_format!r} is unknown{nearest(input_format, _FORMATS)}")
         if not isinstance(options, dict):
-            self._mistake(f"{place}.options", f"a mapping of the format's options is needed, not {_kind(options)}")
+            self._mistake(f"{place}.options", f"a mapping of the format's options is needed, not {kind(options)}")
         if not _are_lines(lines) or ("lines" in entry and not lines):
             self._mistake(f"{place}.lines", "a list of line numbers, counted from 1, is needed")
             lines = []
-        if count is not None and (not must_match or not _is_natural(count)):
-            self._mistake(f"{place}.count", "the number of events that match, 1 or more, and only under match")
+        count = self._count(place, entry, must_match)
         if count is not None and "lines" in entry:
             self._mistake(f"{place}.count", "either lines or count")
         return Log(path, input_format, options, tuple(lines), count)
 
+    def _count(self, place: str, entry: dict[str, Any], must_match: bool) -> int | None:
+        count: int | None = entry.get("count")
+        if count is not None and (not must_match or not is_natural(count)):
+            self._mistake(f"{place}.count", "the number of matches, 1 or more, and only under match")
+        return count
+
     def _check_keys(self, place: str, mapping: dict[Any, Any], known: Collection[str]) -> None:
-        for key in mapping:
-            if key not in known:
-                where = f"{place}.{key}" if place else str(key)
-                self._mistake(where, f"this key is unknown{_nearest(key, known)}")
+        for key, reason in unknown_keys(mapping, known):
+            self._mistake(f"{place}.{key}" if place else key, reason)
 
     def _check_names(self) -> None:
         names: set[str] = set()
@@ -196,24 +204,5 @@ class _Reader:
         return ", ".join(filter(None, (self._prefix, place)))
 
 
-def _nearest(name: object, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(str(name), known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
-
-
-def _is_natural(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
 def _are_lines(value: object) -> bool:
-    return isinstance(value, list) and all(map(_is_natural, value))
-
-
-def _kind(value: object) -> str:
-    if value is None:
-        return "nothing"
-    if value == []:
-        return "an empty list"
-    return {dict: "a mapping", list: "a list", str: "text", bool: "true or false"}.get(
-        type(value), type(value).__name__
-    )
+    return isinstance(value, list) and all(map(is_natural, value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ class Log:
         input_format: Its format, as ``scan`` names it.
         options: Keyword arguments of the format's parser.
         lines: Where these events begin; none for all events of the log.
-        count: How many events must match exactly.
-        at_least: How many events must match at least.
+        count: How many events must match exactly; of a correlation rule, how many matches must be raised.
+        at_least: How many must at least.
     """
 
     path: Path
@@ -32,6 +33,27 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class TimedEvent:
+    """An event of a sequence, and when it happens; without a time it says so itself, or happens with the one before."""
+
+    event: Mapping[str, Any]
+    time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventSequence:
+    """Events one after the other, for a correlation rule.
+
+    Attributes:
+        events: The events.
+        count: How many matches they must raise exactly.
+    """
+
+    events: tuple[TimedEvent, ...]
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """What a rule must say.
 
@@ -40,14 +62,14 @@ class Case:
         path: The file that the case stands in.
         place: Where it stands there, as ``match[0]``.
         must_match: Whether the rule must match, or must not.
-        subject: One event as the rule is held against it, or a log.
+        subject: One event as the rule is held against it, or a log; for a correlation rule also a sequence of events.
     """
 
     name: str
     path: Path
     place: str
     must_match: bool
-    subject: Mapping[str, Any] | Log
+    subject: Mapping[str, Any] | Log | EventSequence
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from sigma.pyeval.explain import Explanation, explain_rule
-from sigma.pyeval.logs.records import Problem, Record
+from sigma.pyeval.explain import Explanation, explain_nearest, explain_rule
+from sigma.pyeval.explain_correlation import MOST_SEARCHED
+from sigma.pyeval.explained_correlation import CorrelationExplanation
 from sigma.pyeval.output import counted
-from sigma.pyeval.rules import LogSource, Rule
+from sigma.pyeval.rules import CorrelationRule, LogSource
 from sigma.pyeval.ruleset import Ruleset
-from sigma.pyeval.scanning import Scan
 
-from .cases import Log
+from .cases import EventSequence, Log
+from .correlation_cases import CorrelationRun
+from .log_events import LogEvent, LogUnusable, log_events
+from .outcomes import PASSED, Observer, Outcome, Status
 from .suite import RuleCase
-
-Status = Literal["passed", "failed", "error"]
-Observer = Callable[[Rule, Mapping[str, Any]], None]
-"""Called with each event that a rule was held against."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,8 @@ class Result:
         rule_case: The case.
         status: ``error`` where it could not be run: nothing is known of the rule then.
         message: What is wrong, on one line; empty where it passed.
-        explanation: Of a failed case, why the rule said what it did of the event that decided; ``None`` where none did.
+        explanation: Of a failed case, why the rule said what it did of the event that decided; ``None`` where none did. Of a
+            correlation rule, of all events.
         events: How many events the rule was held against.
         seconds: How long that took.
     """
@@ -38,25 +38,34 @@ class Result:
     rule_case: RuleCase
     status: Status
     message: str
-    explanation: Explanation | None
+    explanation: Explanation | CorrelationExplanation | None
     events: int
     seconds: float
 
 
 def run_case(rule_case: RuleCase, observe: Observer | None = None) -> Result:
-    """Return how the case ends; an event by itself is held against the rule whatever its log source, records as ``scan`` does."""
+    """Return how the case ends; an event by itself is held against the rule whatever its log source, records as ``scan`` does.
+
+    Raises:
+        TypeError: The case and its rule do not go together: ``collect_cases`` makes no such case.
+    """
     started = time.perf_counter()
-    run = _Run(rule_case, observe)
-    status, message, explanation = run.run()
+    run: _Run | CorrelationRun
+    if isinstance(rule_case.rule, CorrelationRule):
+        if rule_case.ruleset is None:
+            raise TypeError("a correlation rule needs the rules that it builds on")
+        run = CorrelationRun(rule_case, rule_case.rule, rule_case.ruleset, observe)
+    else:
+        run = _Run(rule_case, observe)
+    try:
+        status, message, explanation = run.run()
+    except LogUnusable as error:
+        status, message, explanation = "error", str(error), None
     return Result(rule_case, status, message, explanation, run.events, time.perf_counter() - started)
 
 
-_Outcome = tuple[Status, str, Explanation | None]
-_PASSED: _Outcome = ("passed", "", None)
-
-
 class _Run:
-    """One case while it runs."""
+    """One case of a plain rule while it runs."""
 
     def __init__(self, rule_case: RuleCase, observe: Observer | None) -> None:
         self._rule, self._case = rule_case.rule, rule_case.case
@@ -64,80 +73,55 @@ class _Run:
         self._observe = observe
         self.events = 0
 
-    def run(self) -> _Outcome:
-        """Return status, message and explanation."""
+    def run(self) -> Outcome:
+        """Return status, message and explanation; raises LogUnusable."""
         subject = self._case.subject
         if isinstance(subject, Log):
-            return self._log(subject)
+            judged = [
+                (one, self._matches(one.record.event, one.logsource)) for one in log_events(subject, self._ruleset)
+            ]
+            return self._verdict(subject, judged)
+        if isinstance(subject, EventSequence):
+            raise TypeError("a sequence of events needs a correlation rule")
         if self._matches(subject, None) is self._case.must_match:
-            return _PASSED
-        return self._failed(
-            "must match, but does not" if self._case.must_match else "must not match, but does", subject, None
-        )
+            return PASSED
+        message = "must match, but does not" if self._case.must_match else "must not match, but does"
+        return "failed", message, explain_rule(self._rule, subject)
 
     def _matches(self, event: Mapping[str, Any], logsource: LogSource | None) -> bool:
         self.events += 1
         if self._observe is not None and (logsource is None or not self._rule.logsource.conflicts(logsource)):
             self._observe(self._rule, event)
-        return bool(self._ruleset.match(event, logsource))
+        return bool(self._ruleset.match(event, logsource, members=True))
 
-    def _failed(self, message: str, event: Mapping[str, Any], logsource: LogSource | None) -> _Outcome:
-        return "failed", message, explain_rule(self._rule, event, logsource)
-
-    def _log(self, log: Log) -> _Outcome:
-        problems: list[Problem] = []
-        scan = Scan(self._ruleset, lambda _, problem: problems.append(problem), log.input_format, log.options)
-        judged = [
-            (record, self._matches(record.event, scan.logsource(record)))
-            for record in scan.records(str(log.path))
-            if not log.lines or record.line in log.lines
-        ]
-        if problems:
-            place = f"{log.path}:{problems[0].line}" if problems[0].line else str(log.path)
-            return "error", f"{place}: {problems[0].reason}", None
-        lacking = sorted(set(log.lines) - {record.line for record, _ in judged})
-        if lacking:
-            return "error", f"{log.path}: no event begins on line {lacking[0]}", None
-        if not judged:
-            return "error", f"{log.path}: no event in it", None
-        return self._verdict(log, judged, scan)
-
-    def _verdict(self, log: Log, judged: Sequence[tuple[Record, bool]], scan: Scan) -> _Outcome:
-        matched = [record for record, matches in judged if matches]
+    def _verdict(self, log: Log, judged: Sequence[tuple[LogEvent, bool]]) -> Outcome:
+        matched = [one for one, matches in judged if matches]
         if not self._case.must_match:
             if not matched:
-                return _PASSED
-            message = f"{log.path}:{matched[0].line}: must not match, but does"
-            return self._failed(message, matched[0].event, scan.logsource(matched[0]))
+                return PASSED
+            record, logsource = matched[0]
+            message = f"{log.path}:{record.line}: must not match, but does"
+            return "failed", message, explain_rule(self._rule, record.event, logsource)
         if log.lines:
-            return self._lines(log, judged, scan)
+            return self._lines(log, judged)
         wanted = log.count if log.count is not None else log.at_least
         if len(matched) == wanted or (log.count is None and len(matched) > wanted):
-            return _PASSED
+            return PASSED
         least = "" if log.count is not None else "at least "
         message = f"{log.path}: {len(matched)} of {counted(len(judged), 'event')} match, {least}{wanted} must"
-        nearest = _nearest([record for record, matches in judged if not matches], self._rule, scan)
+        nearest = self._nearest([one for one, matches in judged if not matches])
         return "failed", message, nearest if len(matched) < wanted else None
 
-    def _lines(self, log: Log, judged: Sequence[tuple[Record, bool]], scan: Scan) -> _Outcome:
+    def _lines(self, log: Log, judged: Sequence[tuple[LogEvent, bool]]) -> Outcome:
         """Judge lines; several events may begin on one, such as an audit record and the process that it is about."""
         for line in log.lines:
-            here = [(record, matches) for record, matches in judged if record.line == line]
+            here = [(one, matches) for one, matches in judged if one.record.line == line]
             if not any(matches for _, matches in here):
-                explanation = _nearest([record for record, _ in here], self._rule, scan)
+                explanation = self._nearest([one for one, _ in here])
                 return "failed", f"{log.path}:{line}: must match, but does not", explanation
-        return _PASSED
+        return PASSED
 
-
-_MOST_EXPLAINED = 200
-
-
-def _nearest(records: Sequence[Record], rule: Rule, scan: Scan) -> Explanation | None:
-    """Return the explanation of the event, among the first that do not match, that the fewest items keep from matching."""
-    explanations = [explain_rule(rule, record.event, scan.logsource(record)) for record in records[:_MOST_EXPLAINED]]
-    return min(explanations, key=_distance, default=None)
-
-
-def _distance(explanation: Explanation) -> tuple[bool, bool, int]:
-    changes = explanation.changes
-    return explanation.conflict is not None, changes is None, len(changes or ())
+    def _nearest(self, events: Sequence[LogEvent]) -> Explanation | None:
+        """Return why the event, among the first that do not match, does not that the fewest items keep from matching."""
+        found = explain_nearest(self._rule, ((one.record.event, one.logsource) for one in events[:MOST_SEARCHED]))
+        return None if found is None else found[1]

@@ -3,24 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from sigma.pyeval.errors import UnknownRuleError
-from sigma.pyeval.rules import Rule
+from sigma.pyeval.rules import CorrelationRule, Rule
 from sigma.pyeval.ruleset import Ruleset
 
 from .case_files import CaseDocument, case_files, read_cases, rule_files_beside
-from .cases import Case, Mistake
+from .cases import Case, EventSequence, Mistake
 from .regression import regression_cases
+
+_NOT_CORRELATED: Final = "a sequence of events is for a correlation rule; write a case with event for each of them"
 
 
 @dataclass(frozen=True)
 class RuleCase:
-    """A case and the rule that it is about."""
+    """A case and the rule that it is about.
+
+    Attributes:
+        rule: The rule.
+        case: The case.
+        ruleset: Of a correlation rule, the rules among which are those that it builds on.
+    """
 
     rule: Rule
     case: Case
+    ruleset: Ruleset | None = None
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules that the case tells something of: its own, and those that a correlation rule builds on."""
+        if self.ruleset is None or not isinstance(self.rule, CorrelationRule):
+            return (self.rule,)
+        return (self.rule, *self.ruleset.behind(self.rule))
+
+    def with_rule(self, rule: Rule) -> RuleCase:
+        """Return the case with another rule in the place of that of the same id."""
+        if rule.id == self.rule.id:
+            return replace(self, rule=rule)
+        if self.ruleset is None:
+            return self
+        rules = [rule if one.id == rule.id else one for one in self.ruleset.rules]
+        return replace(self, ruleset=Ruleset(rules, correlations=self.ruleset.correlations))
 
 
 @dataclass(frozen=True)
@@ -30,7 +56,7 @@ class Suite:
     Attributes:
         cases: In the order of the rules' files, then of regression tests.
         mistakes: What is wrong with files of cases.
-        untested: The rules that no case is about.
+        untested: The rules that no case is about. A case of a correlation rule is about the rules that this builds on too.
     """
 
     cases: tuple[RuleCase, ...]
@@ -47,7 +73,7 @@ def collect_cases(ruleset: Ruleset, paths: Iterable[Path], more: Iterable[Path] 
         more: Further files of cases, or directories that hold some.
     """
     by_file: dict[Path, list[Rule]] = {}
-    for rule in ruleset.rules:
+    for rule in ruleset.all_rules:
         if rule.path is not None:
             by_file.setdefault(Path(rule.path).resolve(), []).append(rule)
     found: list[RuleCase] = []
@@ -58,14 +84,18 @@ def collect_cases(ruleset: Ruleset, paths: Iterable[Path], more: Iterable[Path] 
             about = _rule_of(document, ruleset, by_file)
             if isinstance(about, Mistake):
                 mistakes.append(about)
-            else:
-                found += (RuleCase(about, case) for case in document.cases)
+                continue
+            for case in document.cases:
+                if isinstance(case.subject, EventSequence) and not isinstance(about, CorrelationRule):
+                    mistakes.append(Mistake(case.path, f"{case.place}.events", _NOT_CORRELATED))
+                else:
+                    found.append(RuleCase(about, case, ruleset))
     for rule_id, cases, wrong in regression_cases(by_file):
         mistakes += wrong
-        rules = [rule for rule in ruleset.rules if rule.id == rule_id]
-        found += (RuleCase(rule, case) for rule in rules[:1] for case in cases)
-    tested = {id(one.rule) for one in found}
-    return Suite(tuple(found), tuple(mistakes), tuple(rule for rule in ruleset.rules if id(rule) not in tested))
+        rules = [rule for rule in ruleset.all_rules if rule.id == rule_id]
+        found += (RuleCase(rule, case, ruleset) for rule in rules[:1] for case in cases)
+    tested = {id(rule) for one in {id(one.rule): one for one in found}.values() for rule in one.rules}
+    return Suite(tuple(found), tuple(mistakes), tuple(rule for rule in ruleset.all_rules if id(rule) not in tested))
 
 
 def _rule_of(document: CaseDocument, ruleset: Ruleset, by_file: dict[Path, list[Rule]]) -> Rule | Mistake:
@@ -78,8 +108,9 @@ def _rule_of(document: CaseDocument, ruleset: Ruleset, by_file: dict[Path, list[
             return Mistake(document.path, "rule", reason)
     beside = rule_files_beside(document.path)
     rules = [rule for file in beside for rule in by_file.get(file.resolve(), ())]
-    if len(rules) == 1:
-        return rules[0]
+    loud = [rule for rule in rules if rule.generate] if len(rules) > 1 else rules
+    if len(loud) == 1:
+        return loud[0]
     return Mistake(document.path, "rule", _why_not_one(beside, rules, ruleset))
 
 

@@ -48,7 +48,7 @@ class Verifier:
         return any(name in (fields_read(rule.expression, unsafe_regex=True) or ()) for rule in ruleset.rules)
 
     def positive_cases(self, rule: Rule) -> list[RuleCase]:
-        """Return the cases that *rule* must match, and does before it is narrowed."""
+        """Return the cases that *rule*, or a correlation rule that builds on it, must match, and does before it is narrowed."""
         return self._positive.get(id(rule), [])
 
     @cached_property
@@ -56,7 +56,8 @@ class Verifier:
         found: dict[int, list[RuleCase]] = {}
         for one in self.suite.cases:
             if one.case.must_match and run_case(one).status == "passed":
-                found.setdefault(id(one.rule), []).append(one)
+                for rule in one.rules:
+                    found.setdefault(id(rule), []).append(one)
         return found
 
     def keeps(self, rule: Rule, text: str) -> bool:
@@ -67,7 +68,7 @@ class Verifier:
         narrowed = self._named(parse_rules(f"{source}\n---\n{text}", on_error="collect", **self.loading).rules, rule)
         if narrowed is None or narrowed.expression == rule.expression:
             return False
-        return all(run_case(RuleCase(narrowed, one.case)).status == "passed" for one in self.positive_cases(rule))
+        return all(run_case(one.with_rule(narrowed)).status == "passed" for one in self.positive_cases(rule))
 
     def lost_cases(self, rules: Sequence[Rule], by_id: Mapping[str | None, Rule]) -> list[RuleCase]:
         """Return the positive cases of *rules* that the rules of the same ids in *by_id* no longer match."""
@@ -75,7 +76,7 @@ class Verifier:
             one
             for rule in rules
             for one in self.positive_cases(rule)
-            if rule.id not in by_id or run_case(RuleCase(by_id[rule.id], one.case)).status != "passed"
+            if rule.id not in by_id or run_case(one.with_rule(by_id[rule.id])).status != "passed"
         ]
 
     def _source(self, rule: Rule) -> str | None:
