@@ -73,9 +73,7 @@ def _rule_of(document: CaseDocument, ruleset: Ruleset, by_file: dict[Path, list[
         try:
             return ruleset.find_rule(document.rule)
         except UnknownRuleError as error:
-            refused = [one for one in ruleset.errors if document.rule in (one.id, one.title)]
-            reason = f"the rule could not be loaded: {refused[0].reason}" if refused else str(error)
-            return Mistake(document.path, "rule", reason)
+            return Mistake(document.path, "rule", str(error))
     beside = rule_files_beside(document.path)
     rules = [rule for file in beside for rule in by_file.get(file.resolve(), ())]
     if len(rules) == 1:
