@@ -250,7 +250,7 @@ def test_rules_are_found_by_id_or_title() -> None:
         twice.explain({}, "T")
     assert not twice.explain({}, twice.rules[1]).matched
     same = Ruleset([Rule(CURL, "T", "exists(event, 'A')"), Rule(CURL, "U", "exists(event, 'B')")])
-    with pytest.raises(UnknownRuleError, match="2 rules have the id .*; name one by its title"):
+    with pytest.raises(UnknownRuleError, match=r"2 rules have the id .*; name one by its title"):
         same.explain({}, CURL)
     assert same.explain({"B": 1}, "U").matched
 
@@ -259,7 +259,7 @@ def test_a_rule_that_could_not_be_loaded_says_why() -> None:
     """By id and by title; not that there is none, and no other rule's name."""
     ruleset = Ruleset(RULES.rules, [RuleError("field 'A': no", title="Broken", id=CURL[:-1])])
     for name in (CURL[:-1], "Broken"):
-        with pytest.raises(UnknownRuleError, match="could not be loaded: field 'A': no$"):
+        with pytest.raises(UnknownRuleError, match=r"could not be loaded: field 'A': no$"):
             ruleset.explain({}, name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,31 @@ def test_the_event_nearest_to_matching_is_explained(log: Path) -> None:
     explanation = run(Log(log), rule=rule).explanation
     assert explanation is not None
     assert explanation.items[0].found[0]["value"] == "y"
+
+
+def test_rules_that_serve_only_correlations_are_tested_by_themselves(log: Path) -> None:
+    """They raise no matches of their own, and are right or wrong all the same."""
+    rule = Rule("1", "Test", RULE.expression, generate=False)
+    for subject in ({"A": "x"}, Log(log, lines=(1,))):
+        assert run(subject, rule=rule).status == "passed"
+        assert run(subject, rule=rule, must_match=False).status == "failed"
+    for subject in ({"A": "y"}, Log(log, lines=(2,))):
+        assert run(subject, rule=rule).status == "failed"
+        assert run(subject, rule=rule, must_match=False).status == "passed"
+
+
+@pytest.mark.parametrize("must_match", [True, False])
+def test_memory_does_not_grow_with_the_log(log: Path, must_match: bool) -> None:
+    """A log that a rule must not match may be a month's."""
+    with log.open("w") as stream:
+        stream.writelines(f'{{"A": "{number}", "C": "{"-" * 400}"}}\n' for number in range(20_000))
+    run({"A": "y"})  # what is made once
+    tracemalloc.start()
+    result = run(Log(log), must_match=must_match)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (result.status, result.events) == ("failed" if must_match else "passed", 20_000)
+    assert peak < 6_000_000
 
 
 @pytest.mark.parametrize("text", ["", "\n", "{}\nnonsense\n"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sigma.pyeval.explain import Explanation, explain_rule
@@ -79,7 +79,7 @@ class _Run:
         self.events += 1
         if self._observe is not None and (logsource is None or not self._rule.logsource.conflicts(logsource)):
             self._observe(self._rule, event)
-        return bool(self._ruleset.match(event, logsource))
+        return bool(self._ruleset.match(event, logsource, members=True))  # also where only correlations are served
 
     def _failed(self, message: str, event: Mapping[str, Any], logsource: LogSource | None) -> _Outcome:
         return "failed", message, explain_rule(self._rule, event, logsource)
@@ -87,44 +87,42 @@ class _Run:
     def _log(self, log: Log) -> _Outcome:
         problems: list[Problem] = []
         scan = Scan(self._ruleset, lambda _, problem: problems.append(problem), log.input_format, log.options)
-        judged = [
-            (record, self._matches(record.event, scan.logsource(record)))
-            for record in scan.records(str(log.path))
-            if not log.lines or record.line in log.lines
-        ]
+        judged = _Judged(frozenset(log.lines))
+        for record in scan.records(str(log.path)):
+            if not log.lines or record.line in judged.lines:
+                judged.add(record, self._matches(record.event, scan.logsource(record)))
+            del problems[1:]  # the first one is told
         if problems:
             place = f"{log.path}:{problems[0].line}" if problems[0].line else str(log.path)
             return "error", f"{place}: {problems[0].reason}", None
-        lacking = sorted(set(log.lines) - {record.line for record, _ in judged})
+        lacking = sorted(judged.lines - judged.seen)
         if lacking:
             return "error", f"{log.path}: no event begins on line {lacking[0]}", None
-        if not judged:
+        if not judged.events:
             return "error", f"{log.path}: no event in it", None
         return self._verdict(log, judged, scan)
 
-    def _verdict(self, log: Log, judged: Sequence[tuple[Record, bool]], scan: Scan) -> _Outcome:
-        matched = [record for record, matches in judged if matches]
+    def _verdict(self, log: Log, judged: _Judged, scan: Scan) -> _Outcome:
         if not self._case.must_match:
-            if not matched:
+            if judged.first is None:
                 return _PASSED
-            message = f"{log.path}:{matched[0].line}: must not match, but does"
-            return self._failed(message, matched[0].event, scan.logsource(matched[0]))
+            message = f"{log.path}:{judged.first.line}: must not match, but does"
+            return self._failed(message, judged.first.event, scan.logsource(judged.first))
         if log.lines:
             return self._lines(log, judged, scan)
         wanted = log.count if log.count is not None else log.at_least
-        if len(matched) == wanted or (log.count is None and len(matched) > wanted):
+        if judged.matched == wanted or (log.count is None and judged.matched > wanted):
             return _PASSED
         least = "" if log.count is not None else "at least "
-        message = f"{log.path}: {len(matched)} of {counted(len(judged), 'event')} match, {least}{wanted} must"
-        nearest = _nearest([record for record, matches in judged if not matches], self._rule, scan)
-        return "failed", message, nearest if len(matched) < wanted else None
+        message = f"{log.path}: {judged.matched} of {counted(judged.events, 'event')} match, {least}{wanted} must"
+        nearest = _nearest(judged.unmatched.get(None, ()), self._rule, scan)
+        return "failed", message, nearest if judged.matched < wanted else None
 
-    def _lines(self, log: Log, judged: Sequence[tuple[Record, bool]], scan: Scan) -> _Outcome:
+    def _lines(self, log: Log, judged: _Judged, scan: Scan) -> _Outcome:
         """Judge lines; several events may begin on one, such as an audit record and the process that it is about."""
         for line in log.lines:
-            here = [(record, matches) for record, matches in judged if record.line == line]
-            if not any(matches for _, matches in here):
-                explanation = _nearest([record for record, _ in here], self._rule, scan)
+            if line not in judged.matching:
+                explanation = _nearest(judged.unmatched.get(line, ()), self._rule, scan)
                 return "failed", f"{log.path}:{line}: must match, but does not", explanation
         return _PASSED
 
@@ -132,9 +130,46 @@ class _Run:
 _MOST_EXPLAINED = 200
 
 
+@dataclass
+class _Judged:
+    """What is kept of a log while it is read: numbers, and a bounded number of records.
+
+    Attributes:
+        lines: The lines that count; none for all.
+        events, matched: Number of events, and of those that match.
+        first: The first event that matches.
+        seen, matching: Which of *lines* an event begins on, and on which of them one matches.
+        unmatched: The first events that do not match, by line; where all lines count, all under ``None``.
+    """
+
+    lines: frozenset[int]
+    events: int = 0
+    matched: int = 0
+    first: Record | None = None
+    seen: set[int] = field(default_factory=set)
+    matching: set[int] = field(default_factory=set)
+    unmatched: dict[int | None, list[Record]] = field(default_factory=dict)
+
+    def add(self, record: Record, matches: bool) -> None:
+        """Take one event."""
+        self.events += 1
+        line = record.line if self.lines else None
+        if line is not None:
+            self.seen.add(line)
+        if not matches:
+            kept = self.unmatched.setdefault(line, [])
+            if len(kept) < _MOST_EXPLAINED:
+                kept.append(record)
+            return
+        self.matched += 1
+        self.first = self.first or record
+        if line is not None:
+            self.matching.add(line)
+
+
 def _nearest(records: Sequence[Record], rule: Rule, scan: Scan) -> Explanation | None:
-    """Return the explanation of the event, among the first that do not match, that the fewest items keep from matching."""
-    explanations = [explain_rule(rule, record.event, scan.logsource(record)) for record in records[:_MOST_EXPLAINED]]
+    """Return the explanation of the event, among *records*, that the fewest items keep from matching."""
+    explanations = [explain_rule(rule, record.event, scan.logsource(record)) for record in records]
     return min(explanations, key=_distance, default=None)
 
 
