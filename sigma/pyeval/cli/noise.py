@@ -75,6 +75,8 @@ def command(
     suite = collect_cases(ruleset, rules, cases)
     for mistake in suite.mistakes:
         warn(str(mistake))
+    for note in suite.notes():
+        warn(note)
     reading = parser_options(input_options)
     with Problems(None, options.strict) as problems:
         scan = Scan(ruleset, problems.report, input_format, reading)

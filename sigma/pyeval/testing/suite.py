@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sigma.pyeval.errors import UnknownRuleError
+from sigma.pyeval.output import counted
 from sigma.pyeval.rules import Rule
 from sigma.pyeval.ruleset import Ruleset
 
@@ -31,11 +33,21 @@ class Suite:
         cases: In the order of the rules' files, then of regression tests.
         mistakes: What is wrong with files of cases.
         untested: The rules that no case is about.
+        absent: Folder of regression tests that are not here -> how many rules name it.
     """
 
     cases: tuple[RuleCase, ...]
     mistakes: tuple[Mistake, ...]
     untested: tuple[Rule, ...]
+    absent: Mapping[str, int] = field(default_factory=dict)
+
+    def notes(self) -> Iterator[str]:
+        """Yield, for people, what is not run though rules speak of it."""
+        for folder, number in self.absent.items():
+            yield (
+                f"{counted(number, 'rule')} {'names' if number == 1 else 'name'} regression tests in {folder}, "
+                "which no directory above them has; they are not run"
+            )
 
 
 def collect_cases(ruleset: Ruleset, paths: Iterable[Path], more: Iterable[Path] = ()) -> Suite:
@@ -60,12 +72,15 @@ def collect_cases(ruleset: Ruleset, paths: Iterable[Path], more: Iterable[Path] 
                 mistakes.append(about)
             else:
                 found += (RuleCase(about, case) for case in document.cases)
-    for rule_id, cases, wrong in regression_cases(by_file):
-        mistakes += wrong
-        rules = [rule for rule in ruleset.rules if rule.id == rule_id]
-        found += (RuleCase(rule, case) for rule in rules[:1] for case in cases)
+    absent: Counter[str] = Counter()
+    for tests in regression_cases(by_file):
+        mistakes += tests.mistakes
+        rules = [rule for rule in ruleset.rules if rule.id == tests.rule_id]
+        found += (RuleCase(rule, case) for rule in rules[:1] for case in tests.cases)
+        absent.update([tests.absent] if tests.absent else ())
     tested = {id(one.rule) for one in found}
-    return Suite(tuple(found), tuple(mistakes), tuple(rule for rule in ruleset.rules if id(rule) not in tested))
+    untested = tuple(rule for rule in ruleset.rules if id(rule) not in tested)
+    return Suite(tuple(found), tuple(mistakes), untested, absent)
 
 
 def _rule_of(document: CaseDocument, ruleset: Ruleset, by_file: dict[Path, list[Rule]]) -> Rule | Mistake:
