@@ -75,6 +75,22 @@ def test_evtx_is_read_where_it_is_there(tmp_path: Path, monkeypatch: pytest.Monk
     assert run_case(lay_out(tmp_path, info).cases[0]).status == "passed"
 
 
+def test_tests_that_a_package_of_rules_comes_without(tmp_path: Path) -> None:
+    """Are told once, and no mistake: the folder of all regression tests is nowhere above. One that is there lacks this test."""
+    lay_out(tmp_path, info_of())
+    rules = tmp_path / "rules"
+    moved = (tmp_path / "regression_data").rename(tmp_path / "elsewhere")
+    suite = collect_cases(load_rules(rules), [rules])
+    assert (suite.mistakes, suite.cases, suite.absent) == ((), (), {"regression_data": 1})
+    assert [rule.id for rule in suite.untested] == [ID]
+    [note] = suite.notes()
+    assert note.startswith("1 rule names regression tests in regression_data, which no directory above them has")
+    moved.rename(tmp_path / "regression_data")
+    (tmp_path / INFO_PATH).unlink()
+    suite = collect_cases(load_rules(rules), [rules])
+    assert ([mistake.place for mistake in suite.mistakes], suite.absent) == (["regression_tests_path"], {})
+
+
 MISTAKES: list[tuple[dict[str, Any] | str, str, str]] = [
     ("- x", "", "a rule is a mapping"),
     ("{}", "regression_tests_info", "a list of tests is needed"),
