@@ -50,6 +50,7 @@ def info_of(**test: Any) -> dict[str, Any]:
         ({"match_count": 1}, "passed"),
         ({"match_count": 2}, "passed"),
         ({"match_count": 3}, "failed"),
+        ({"match_count": 0}, "failed"),
         ({"type": "evtx", "path": f"regression_data/rules/windows/a/{ID}.evtx"}, "passed"),
     ],
 )
@@ -60,6 +61,15 @@ def test_the_layout_is_understood(tmp_path: Path, test: dict[str, Any], status: 
     [case] = suite.cases
     assert case.case.path == tmp_path / INFO_PATH
     assert run_case(case).status == status
+
+
+def test_a_test_without_matches(tmp_path: Path) -> None:
+    """Of match_count 0 no event may match."""
+    lay_out(tmp_path, info_of(match_count=0))
+    log = tmp_path / f"regression_data/rules/windows/a/{ID}.json"
+    log.write_text(log.read_text().replace("whoami", "hostname"))
+    [case] = collect_cases(load_rules(tmp_path / "rules"), [tmp_path / "rules"]).cases
+    assert run_case(case).status == "passed"
 
 
 def test_evtx_is_read_where_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

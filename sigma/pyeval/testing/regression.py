@@ -40,9 +40,9 @@ class RegressionTests(NamedTuple):
 def regression_cases(rule_files: Iterable[Path]) -> Iterator[RegressionTests]:
     """Yield the tests of each rule in *rule_files* that names regression tests.
 
-    A test passes where at least ``match_count`` events match, at least one without it: SigmaHQ counts some events once
-    that a log holds in several records. Of a test of type ``evtx`` the rendering as JSON beside the file (same name, ``.json``)
-    is read where the file itself is not there or the package ``evtx`` is not installed.
+    A test passes where at least ``match_count`` events match, at least one without it, none where it is 0: SigmaHQ counts
+    some events once that a log holds in several records. Of a test of type ``evtx`` the rendering as JSON beside the file
+    (same name, ``.json``) is read where the file itself is not there or the package ``evtx`` is not installed.
     """
     for file in rule_files:
         try:
@@ -98,7 +98,8 @@ def _info(root: Path, info: Path, rule_id: str) -> tuple[list[Case], list[Mistak
         if isinstance(log, str):
             mistakes.append(Mistake(info, place, log))
         else:
-            cases.append(Case(f"{test.get('name') or 'test'} [{number}]", info, place, True, log))
+            must_match = test.get("match_count") != 0
+            cases.append(Case(f"{test.get('name') or 'test'} [{number}]", info, place, must_match, log))
     return cases, mistakes
 
 
