@@ -16,7 +16,13 @@ from sigma.pyeval.correlation import watching
 from sigma.pyeval.correlation.calls import CorrelationError
 from sigma.pyeval.correlation.source import emit_correlation
 from sigma.pyeval.errors import UnknownRuleError
-from sigma.pyeval.explain_correlation import MOST_EVENTS, MOST_GROUPS, MOST_MATCHES, CorrelationExplanation
+from sigma.pyeval.explain_correlation import (
+    MOST_EVENTS,
+    MOST_GROUPS,
+    MOST_MATCHES,
+    CorrelationExplainer,
+    CorrelationExplanation,
+)
 from sigma.pyeval.output import json_line
 from sigma.pyeval.rules import CorrelationRule
 
@@ -124,6 +130,12 @@ def test_what_each_group_came_to() -> None:
     found = explain(ruleset(*FAILED), *events[:3], (3, {"is": "a", "user": "eve"}), (4, {"is": "a", "user": "eve"}))
     assert (found.matched, found.raised, found.correlations[0].groups[0].value) == (True, 2, 4)
     assert written(found).startswith("Found: matches, 2 times")
+    again = explain(
+        ruleset(*FAILED), *rows("aa", user="eve"), (30, {"is": "a", "user": "eve"}), (31, {"is": "a", "user": "eve"})
+    )
+    assert [one.end_time for one in again.correlations[0].groups] == [1_000_000], (
+        "of two that are equally near the first"
+    )
     nothing = explain(ruleset(*FAILED), (0, {"is": "x"}), (1, {"are": "a"}), (2, {"is": "b"}))
     assert "no match: no event matches A" in written(nothing)
     assert "A: no event matches, the nearest is event 1" in written(nothing)
@@ -229,6 +241,17 @@ def test_the_order_is_that_of_time() -> None:
     events = [(8, {"is": "a", "user": 1}), (0, {"is": "a", "user": 1}), (4, {"is": "a", "user": 1})]
     assert explain(rules, *events).matched
     assert [one.time for one in explain(rules, *events).events] == [8_000_000, 0, 4_000_000]
+
+
+@pytest.mark.parametrize(("source", "shown"), [({"path": "x", "line": 7}, "x:7"), ("<b>", "<b>"), (7, "7"), (None, "")])
+def test_where_an_event_was_read(source: Any, shown: str) -> None:
+    """As the caller tells, for people and machines."""
+    rules = ruleset(*FAILED)
+    explainer = CorrelationExplainer(rules, rules.correlations[0])
+    explainer.add({"is": "a", "user": 1}, 0, source=source)
+    found = explainer.explanation()
+    assert found.events[0].source == source
+    assert " ".join(f"1 {shown} 1970-01-01T00:00:00Z A; user=1".split()) in written(found)
 
 
 def test_log_sources_leave_rules_out() -> None:

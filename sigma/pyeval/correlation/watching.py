@@ -124,8 +124,7 @@ def nearness_of(correlation: Correlation, group: Group) -> Nearness:
         return not window.holds(None), Fraction(len(correlation.rules) - seen)  # type: ignore[arg-type]  # over rules
     operator, number = correlation.condition
     found = window.measure()
-    if found is None:  # no event was left in it
-        return True, Fraction(1 << 62)
+    assert found is not None  # noqa: S101 - it is that of a window with the event that was just taken in
     difference = abs(Fraction(*found) - Fraction(number))
     holds = window.holds(Threshold(operator, number))
     return not holds, -difference if holds else difference

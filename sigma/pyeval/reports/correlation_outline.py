@@ -99,7 +99,7 @@ def _came_to(said: Correlation, reached: Reached, title_of: Mapping[str, str]) -
     seen = " and ".join(title_of[rule] for rule in reached.seen)
     if reached.value is None:
         return seen
-    return f"{reached.value} ({seen})" if said.is_temporal else str(reached.value)
+    return f"{reached.value} ({seen})" if said.is_temporal else _cut(str(reached.value))
 
 
 def _condition(said: Correlation, title_of: Mapping[str, str]) -> str:
