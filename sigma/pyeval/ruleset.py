@@ -218,7 +218,8 @@ class Ruleset:
             if len(found) == 1:
                 return found[0]
             if found:
-                raise UnknownRuleError(f"{len(found)} rules have the {kind} {name!r}; name one by its {other}")
+                remedy = f"name one by its {other}, or load only one of their files"
+                raise UnknownRuleError(f"{len(found)} rules have the {kind} {name!r}; {remedy}")
         for error in self.errors:
             if name in (error.id, error.title):
                 raise UnknownRuleError(f"the rule {name!r} could not be loaded: {error.reason}")
