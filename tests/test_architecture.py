@@ -67,7 +67,7 @@ LAYERS = (
     ("sigma.pyeval.log_correlation",),
     ("sigma.pyeval.alerts",),
     ("sigma.pyeval.nearest",),
-    ("sigma.pyeval.explain", "sigma.pyeval.explain_correlation"),
+    ("sigma.pyeval.explain", "sigma.pyeval.explain_correlation", "sigma.pyeval.explained_correlation"),
     ("sigma.pyeval.changes",),
     ("sigma.pyeval.items",),
     ("sigma.pyeval.findings", "sigma.pyeval.marks", "sigma.pyeval.redaction", "sigma.pyeval.field_report"),

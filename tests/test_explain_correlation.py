@@ -21,12 +21,12 @@ from sigma.pyeval.explain_correlation import (
     MOST_GROUPS,
     MOST_MATCHES,
     CorrelationExplainer,
-    CorrelationExplanation,
 )
+from sigma.pyeval.explained_correlation import CorrelationExplanation
 from sigma.pyeval.output import json_line
 from sigma.pyeval.rules import CorrelationRule
 
-from .conftest import ROOT, thorough
+from .conftest import ROOT
 from .correlation import oracle
 from .correlation.rules import correlation, member, rows, ruleset
 from .correlation.test_oracle import BASE, call_of, rule_sets, streams
@@ -52,7 +52,6 @@ def written(explanation: CorrelationExplanation) -> str:
     return " ".join(str(explanation).split())
 
 
-@thorough
 @given(rule_sets(), streams())
 def test_the_verdict_is_that_of_the_correlator(rules: list[oracle.Rule], stream: list[tuple[int, Any, Any]]) -> None:
     """For every type, in any order of arrival: the same matches with the same ids; and all forms can be written."""
@@ -75,7 +74,6 @@ def test_the_verdict_is_that_of_the_correlator(rules: list[oracle.Rule], stream:
         written(found)
 
 
-@thorough
 @given(rule_sets(), streams())
 def test_groups_come_to_what_the_definition_says(rules: list[oracle.Rule], stream: list[tuple[int, Any, Any]]) -> None:
     """Of all windows of a group, the one nearest to the threshold."""

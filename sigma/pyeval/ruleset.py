@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .engine.memos import Statistics
     from .engine.plan import Plan
     from .explain import Explanation
-    from .explain_correlation import CorrelationExplanation
+    from .explained_correlation import CorrelationExplanation
 
 Router = Callable[[Mapping[str, Any]], LogSource]
 CorrelatorParts = tuple[

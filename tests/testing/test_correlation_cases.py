@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 
 from sigma.pyeval import Rule, Ruleset
-from sigma.pyeval.explain_correlation import CorrelationExplanation
+from sigma.pyeval.explained_correlation import CorrelationExplanation
 from sigma.pyeval.testing.cases import Case, EventSequence, Log, TimedEvent
 from sigma.pyeval.testing.item_coverage import ItemCoverage
 from sigma.pyeval.testing.running import Result, run_case

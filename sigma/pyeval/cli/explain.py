@@ -11,7 +11,8 @@ from rich.console import Console
 
 from sigma.pyeval.errors import UnknownRuleError
 from sigma.pyeval.explain import Explanation, explain_rule
-from sigma.pyeval.explain_correlation import CorrelationExplainer, CorrelationExplanation
+from sigma.pyeval.explain_correlation import CorrelationExplainer
+from sigma.pyeval.explained_correlation import CorrelationExplanation
 from sigma.pyeval.log_correlation import place_of
 from sigma.pyeval.nearest import NearestEvents
 from sigma.pyeval.output import counted, json_line, printable

@@ -10,7 +10,7 @@ from sigma.pyeval.correlation.calls import Correlation
 from sigma.pyeval.correlation.results import time_text
 from sigma.pyeval.correlation.watching import Reached
 from sigma.pyeval.explain import Explanation
-from sigma.pyeval.explain_correlation import (
+from sigma.pyeval.explained_correlation import (
     CorrelatedEvent,
     CorrelationExplanation,
     ExplainedCorrelation,

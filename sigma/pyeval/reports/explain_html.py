@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sigma.pyeval.explain import Explanation
-from sigma.pyeval.explain_correlation import CorrelationExplanation
+from sigma.pyeval.explained_correlation import CorrelationExplanation
 from sigma.pyeval.items import Item, Node
 
 from .correlation_outline import Line, correlation_conclusion, correlation_lines

@@ -9,7 +9,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from sigma.pyeval.explain import Explanation
-from sigma.pyeval.explain_correlation import CorrelationExplanation
+from sigma.pyeval.explained_correlation import CorrelationExplanation
 from sigma.pyeval.items import Item, Node
 from sigma.pyeval.output import printable
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
 from sigma.pyeval.explain import Explanation
-from sigma.pyeval.explain_correlation import CorrelationExplanation
+from sigma.pyeval.explained_correlation import CorrelationExplanation
 from sigma.pyeval.rules import Rule
 
 Status = Literal["passed", "failed", "error"]

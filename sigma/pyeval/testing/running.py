@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sigma.pyeval.explain import Explanation, explain_nearest, explain_rule
-from sigma.pyeval.explain_correlation import MOST_SEARCHED, CorrelationExplanation
+from sigma.pyeval.explain_correlation import MOST_SEARCHED
+from sigma.pyeval.explained_correlation import CorrelationExplanation
 from sigma.pyeval.output import counted
 from sigma.pyeval.rules import CorrelationRule, LogSource
 from sigma.pyeval.ruleset import Ruleset
