@@ -66,6 +66,7 @@ LAYERS = (
     ("sigma.pyeval.scanning", "sigma.pyeval.reports"),
     ("sigma.pyeval.log_correlation",),
     ("sigma.pyeval.alerts",),
+    ("sigma.pyeval.nearest",),
     ("sigma.pyeval.explain", "sigma.pyeval.explain_correlation", "sigma.pyeval.explained_correlation"),
     ("sigma.pyeval.changes",),
     ("sigma.pyeval.items",),

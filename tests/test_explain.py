@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sigma.pyeval import LogSource, Rule, Ruleset, compile_expression, load_rules, parse_rules
 from sigma.pyeval.changes import smallest_change
-from sigma.pyeval.errors import UnknownRuleError
+from sigma.pyeval.errors import RuleError, UnknownRuleError
 from sigma.pyeval.explain import MOST_FOUND, Explanation, explain_rule
 from sigma.pyeval.items import parse_items, verdict
 from sigma.pyeval.matchers.regexes import UNDECIDED
@@ -249,6 +249,42 @@ def test_rules_are_found_by_id_or_title() -> None:
     with pytest.raises(UnknownRuleError, match="2 rules have the title"):
         twice.explain({}, "T")
     assert not twice.explain({}, twice.rules[1]).matched
+    same = Ruleset([Rule(CURL, "T", "exists(event, 'A')"), Rule(CURL, "U", "exists(event, 'B')")])
+    with pytest.raises(UnknownRuleError, match=r"2 rules have the id .*; name one by its title"):
+        same.explain({}, CURL)
+    assert same.explain({"B": 1}, "U").matched
+
+
+def test_a_rule_that_could_not_be_loaded_says_why() -> None:
+    """By id and by title; not that there is none, and no other rule's name."""
+    ruleset = Ruleset(RULES.rules, [RuleError("field 'A': no", title="Broken", id=CURL[:-1])])
+    for name in (CURL[:-1], "Broken"):
+        with pytest.raises(UnknownRuleError, match=r"could not be loaded: field 'A': no$"):
+            ruleset.explain({}, name)
+
+
+@pytest.mark.parametrize(
+    ("expression", "text"),
+    [
+        ("regex(event, 'A', 'x', 'i')", "A fits 'x' (flags i)"),
+        ("regex(event, 'A', 'x')", "A fits 'x'"),
+        (
+            "keyword_regex_within(event, '(x|xy).*z', '', 10)",
+            "keyword '(x|xy).*z' (in the first 10 characters)",
+        ),
+        (
+            "regex_within(event, 'A', '(x|xy).*z', 'is', 10)",
+            "A fits '(x|xy).*z' (flags is, in the first 10 characters)",
+        ),
+        ("time_part(event, 'A', 'hour', '>=', 5)", "A has hour >= 5"),
+        ("equals_cased(event, 'A', 'x')", "A equals 'x' (case counts)"),
+        ("contains_cased_any(event, 'A', ('x', 'y'))", "A contains 'x', 'y' (case counts)"),
+        ("equals(event, 'A', 'x')", "A equals 'x'"),
+    ],
+)
+def test_what_an_item_asks_in_words(expression: str, text: str) -> None:
+    """Flags, bounds and parts of a date are no values, and where case decides that is said."""
+    assert f"1 false  {text}" in str(explain(expression, {"A": "-"})).replace("  <- to change", "")
 
 
 def test_the_items_of_a_rule_say_what_the_expression_says() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import pytest
 from sigma.pyeval.output import printable
 
 if TYPE_CHECKING:
+    from .errors import RuleError
     from .testing.cases import Mistake
     from .testing.suite import RuleCase, Suite
 
@@ -45,10 +46,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Add the cases to the tests that were collected."""
     if config.getoption("--sigma"):
-        items += _collected(session, _suite(config))
+        suite, refused = _suite(config)
+        items += [*_collected(session, suite), *_refused(session, refused)]
 
 
-def _suite(config: pytest.Config) -> Suite:
+def _suite(config: pytest.Config) -> tuple[Suite, tuple[RuleError, ...]]:
+    """Return what can be run, and the rules that could not be loaded."""
     from sigma.exceptions import SigmaError
 
     from .loading import load_rules
@@ -64,7 +67,7 @@ def _suite(config: pytest.Config) -> Suite:
         ruleset = load_rules(*paths, pipeline=config.getoption("--sigma-pipeline"), on_error="collect")
     except SigmaError as error:
         raise pytest.UsageError(f"--sigma-pipeline: {error}") from error
-    return collect_cases(ruleset, paths, more)
+    return collect_cases(ruleset, paths, more), ruleset.errors
 
 
 def _path(config: pytest.Config, name: str) -> Path:
@@ -84,6 +87,12 @@ def _collected(session: pytest.Session, suite: Suite) -> Iterator[pytest.Item]:
         yield CaseItem.from_parent(file_of(path), name=printable(one.case.name), rule_case=one)
     for mistake in suite.mistakes:
         yield MistakeItem.from_parent(file_of(mistake.path), name=printable(mistake.place or "file"), mistake=mistake)
+
+
+def _refused(session: pytest.Session, errors: Iterable[RuleError]) -> Iterator[pytest.Item]:
+    for error in errors:
+        file = SigmaFile.from_parent(session, path=session.path if error.path is None else Path(error.path))
+        yield RefusedItem.from_parent(file, name=printable(error.title or "file"), error=error)
 
 
 class SigmaFile(pytest.File):
@@ -126,7 +135,7 @@ class CaseItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """Return the rule's file, and what is tested."""
-        return self.path, None, f"{self.rule_case.rule.title}: {self.name}"
+        return self.path, None, f"{printable(self.rule_case.rule.title)}: {self.name}"
 
 
 class MistakeItem(pytest.Item):
@@ -146,4 +155,20 @@ class MistakeItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """Return the file of cases, and the place."""
-        return self.path, None, f"{self.path}: {self.name}"
+        return self.path, None, printable(f"{self.path}: {self.name}")
+
+
+class RefusedItem(pytest.Item):
+    """A rule that could not be loaded: it is skipped, so that nobody takes it for tested."""
+
+    def __init__(self, *, error: RuleError, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.error = error
+
+    def runtest(self) -> None:
+        """Skip, with the reason."""
+        pytest.skip(printable(str(self.error)))
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Return the rule's file, and its title."""
+        return self.path, None, f"{self.name}: could not be loaded"

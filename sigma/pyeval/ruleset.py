@@ -211,16 +211,18 @@ class Ruleset:
         """Return the rule, or correlation rule, whose id is *name*, or else the one whose title is.
 
         Raises:
-            UnknownRuleError: There is none, or several have this title.
+            UnknownRuleError: There is none, it could not be loaded, or several have this id or title.
         """
-        for rule in self.all_rules:
-            if rule.id == name:
-                return rule
-        titled = [rule for rule in self.all_rules if rule.title == name]
-        if len(titled) == 1:
-            return titled[0]
-        if titled:
-            raise UnknownRuleError(f"{len(titled)} rules have the title {name!r}; name one by its id")
+        for kind, other in (("id", "title"), ("title", "id")):
+            found = [rule for rule in self.all_rules if getattr(rule, kind) == name]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                remedy = f"name one by its {other}, or load only one of their files"
+                raise UnknownRuleError(f"{len(found)} rules have the {kind} {name!r}; {remedy}")
+        for error in self.errors:
+            if name in (error.id, error.title):
+                raise UnknownRuleError(f"the rule {name!r} could not be loaded: {error.reason}")
         names = [known for rule in self.all_rules for known in (rule.id, rule.title) if known]
         import difflib  # only a mistake needs it
 
@@ -244,7 +246,7 @@ class Ruleset:
         or take ``as_dict()``.
 
         Raises:
-            UnknownRuleError: No rule has this id or title.
+            UnknownRuleError: See ``find_rule``.
             CorrelationError, TypeError, ValueError: As ``explain_correlation``.
         """
         found = self.find_rule(rule) if isinstance(rule, str) else rule

@@ -99,6 +99,73 @@ def test_which_matches_change(versions: tuple[Path, Path], tmp_path: Path) -> No
     assert shown.stderr.splitlines()[-1].endswith("3 events: 2 matches gained, 2 lost, 6 kept")
 
 
+CORRELATION = """title: Often
+id: 22222222-2222-4222-8222-222222222222
+correlation:
+    type: {kind}
+    rules: [{rules}]
+    group-by: [{groups}]
+    timespan: 5m
+    condition: {{gte: {least}}}
+"""
+
+
+def correlated(folder: Path, **values: Any) -> Path:
+    """Write two rules and a correlation over them; return the folder."""
+    folder.mkdir()
+    filled = {"kind": "event_count", "rules": "one, two", "groups": "U, H", "least": 3} | values
+    texts = [rule(name.title(), f"sel: {{A: {name}}}\ncondition: sel", f"name: {name}\n") for name in ("one", "two")]
+    (folder / "all.yml").write_text("---\n".join([*texts, CORRELATION.format(**filled)]))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("values", "differs"),
+    [
+        ({"least": 2}, True),
+        ({"rules": "one"}, True),
+        ({"groups": "U"}, True),
+        ({"kind": "temporal", "least": 2}, True),
+        ({"rules": "two, one"}, False),
+        ({"groups": "H, U"}, False),
+    ],
+)
+def test_correlation_rules_are_compared(tmp_path: Path, values: dict[str, Any], differs: bool) -> None:
+    """By what they say; the order of rules and groups is nothing."""
+    old, new = correlated(tmp_path / "old"), correlated(tmp_path / "new", **values)
+    found = json.loads(run(old, new, "--format", "json").stdout)
+    assert [row["meaning"] for row in found["changed"] if row["title"] == "Often"] == [["expression"]] * differs
+    assert ("changed: Often" in run(old, new).stdout) is differs
+
+
+def test_the_order_of_rules_in_a_sequence_is_its_meaning(tmp_path: Path) -> None:
+    """Unlike that of other correlations."""
+    old, new = (
+        correlated(tmp_path / name, kind="temporal_ordered", rules=rules, least=2)
+        for name, rules in (("old", "one, two"), ("new", "two, one"))
+    )
+    assert run(old, new).stderr.startswith("1 rule changed in meaning")
+
+
+def test_a_rule_that_comes_to_serve_a_correlation_only_has_changed(tmp_path: Path) -> None:
+    """It raises no matches of its own any more; that, and those of the correlation, are seen in a log."""
+    old, new = correlated(tmp_path / "old"), correlated(tmp_path / "new")
+    (old / "all.yml").write_text((old / "all.yml").read_text().partition("---\ntitle: Often")[0])
+    log = tmp_path / "log.jsonl"
+    log.write_text(
+        "".join(
+            f'{{"A": "{name}", "U": "u", "H": "h", "time": "2024-01-01T00:00:0{n}Z"}}\n'
+            for n, name in enumerate(["one", "two", "one"])
+        )
+    )
+    result = run(old, new, "--events", log)
+    assert "changed: One\n  -matches are its own\n  +serves only correlations\n" in result.stdout
+    assert "added: Often\n" in result.stdout
+    assert result.stderr.splitlines()[-1].endswith("3 events: 1 matches gained, 3 lost, 0 kept")
+    same = run(new, new, "--events", log)
+    assert same.stderr.splitlines()[-1].endswith("3 unchanged; 3 events: 0 matches gained, 0 lost, 1 kept")
+
+
 def test_exit_codes(versions: tuple[Path, Path], tmp_path: Path) -> None:
     """0 whether or not they differ, 2 nothing loaded, 3 strict."""
     old, new = versions

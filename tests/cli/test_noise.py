@@ -69,7 +69,7 @@ def test_no_filter_that_loses_a_positive_case(log: Path, tmp_path: Path) -> None
         "rules"
     ]
     assert (row["filter"], row["after"], row["positive_cases"]) == (None, None, 3)
-    assert row["reason"] == "no value that tells its matches apart could be filtered out"
+    assert row["reason"] == "each filter that was tried loses a positive case, or cannot be loaded"
 
 
 def test_a_table_for_people(log: Path, tmp_path: Path) -> None:
@@ -87,6 +87,26 @@ def test_a_table_for_people(log: Path, tmp_path: Path) -> None:
     alone = tmp_path / "alone.yml"
     alone.write_text(DOWNLOAD.read_text())
     assert "31 -> 1 matches; no positive case to hold it against" in run("-r", alone, "-p", "linux_eval", log).stdout
+
+
+def test_two_rules_of_one_id_get_no_filter(log: Path, tmp_path: Path) -> None:
+    """It would narrow both, and its number would be that of the other."""
+    twice = tmp_path / "twice.yml"
+    twice.write_text(DOWNLOAD.read_text().replace("title: D", "title: Another D"))
+    rows = json.loads(run("-r", DOWNLOAD, "-r", twice, "-p", "linux_eval", log, "--format", "json").stdout)["rules"]
+    assert [(row["filter"], row["reason"]) for row in rows] == [
+        (None, "another rule has the same id, and a filter would narrow both")
+    ] * 2
+
+
+@pytest.mark.parametrize("directory", [False, True])
+def test_the_log_is_never_written_over(log: Path, directory: bool) -> None:
+    """Filters are not to take its place."""
+    before = log.read_bytes()
+    result = run("-r", DOWNLOAD, "-p", "linux_eval", log.parent if directory else log, "--filters", log)
+    assert result.exit_code == 2
+    assert "this is also the log" in result.stderr
+    assert log.read_bytes() == before
 
 
 def test_exit_codes(log: Path, tmp_path: Path) -> None:

@@ -243,7 +243,7 @@ def test_a_sequence_is_for_correlation_rules(tmp_path: Path) -> None:
         ({"b.yml": RULE}, "", "no rule file of this name lies beside it"),
         ({"a.yml": RULE + "---\n" + OTHER}, "", "holds 2 rules; say by id or title"),
         ({"a.yml": RULE.replace("sel}", "sell}").replace("condition: sel", "condition: selx"), "b.yml": OTHER}, "", "the rule could not be loaded: "),
-        ({"a.yml": RULE.replace("condition: sel", "condition: selx"), "b.yml": OTHER}, f"rule: {ID}", "the rule could not be loaded: "),
+        ({"a.yml": RULE.replace("condition: sel", "condition: selx"), "b.yml": OTHER}, f"rule: {ID}", f"the rule {ID!r} could not be loaded: "),
         ({"b.yml": OTHER}, "rule: [", "not YAML"),
     ],
 )  # fmt: skip

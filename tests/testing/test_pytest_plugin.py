@@ -79,6 +79,25 @@ def test_mistakes_fail(pytester: pytest.Pytester, rules: Path) -> None:
     result.stdout.fnmatch_lines(["*x.test.yml: rule: no rule has the id or title 'Rule Z'; did you mean 'Rule A'?"])
 
 
+def test_rules_that_cannot_be_loaded_are_skipped_with_the_reason(pytester: pytest.Pytester, rules: Path) -> None:
+    """They have no verdict, and nobody is to take them for tested; a rule that can be loaded is not skipped."""
+    (rules / "b.yml").write_text(rule_yaml("sel: {A: x}\ncondition: sell", title="Rule B"))
+    (rules / "c.yml").write_text("title: [\n")
+    result = pytester.runpytest_inprocess("--sigma", "rules", "-rs", "-k", "not bad")
+    result.assert_outcomes(passed=2, skipped=2, deselected=1)
+    result.stdout.fnmatch_lines(["SKIPPED*Rule B*sell*"])
+
+
+def test_a_title_cannot_steer_the_terminal(pytester: pytest.Pytester, rules: Path) -> None:
+    """Not in the head of a failure either."""
+    (rules / "a.yml").write_text(rule_yaml("sel: {A: x}\ncondition: sel", title='"Rule \\e[31m"'))
+    (rules / "b.yml").write_text(rule_yaml("sel: {A: x}\ncondition: sell", title='"Other \\e[31m"'))
+    result = pytester.runpytest_inprocess("--sigma", "rules", "-rA", "-v")
+    result.assert_outcomes(passed=2, failed=1, skipped=1)
+    assert "Rule \\x1b[31m: bad" in result.stdout.str()
+    assert "\x1b" not in result.stdout.str()
+
+
 def test_a_pipeline_and_wrong_usage(pytester: pytest.Pytester, rules: Path) -> None:
     """The pipeline maps fields; a path or pipeline that is not there is a usage error."""
     (rules / "a.yml").write_text(

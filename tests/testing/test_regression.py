@@ -50,6 +50,7 @@ def info_of(**test: Any) -> dict[str, Any]:
         ({"match_count": 1}, "passed"),
         ({"match_count": 2}, "passed"),
         ({"match_count": 3}, "failed"),
+        ({"match_count": 0}, "failed"),
         ({"type": "evtx", "path": f"regression_data/rules/windows/a/{ID}.evtx"}, "passed"),
     ],
 )
@@ -60,6 +61,15 @@ def test_the_layout_is_understood(tmp_path: Path, test: dict[str, Any], status: 
     [case] = suite.cases
     assert case.case.path == tmp_path / INFO_PATH
     assert run_case(case).status == status
+
+
+def test_a_test_without_matches(tmp_path: Path) -> None:
+    """Of match_count 0 no event may match."""
+    lay_out(tmp_path, info_of(match_count=0))
+    log = tmp_path / f"regression_data/rules/windows/a/{ID}.json"
+    log.write_text(log.read_text().replace("whoami", "hostname"))
+    [case] = collect_cases(load_rules(tmp_path / "rules"), [tmp_path / "rules"]).cases
+    assert run_case(case).status == "passed"
 
 
 def test_evtx_is_read_where_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +83,22 @@ def test_evtx_is_read_where_it_is_there(tmp_path: Path, monkeypatch: pytest.Monk
         assert "not a readable .evtx file" in result.message
     monkeypatch.setattr(regression, "find_spec", lambda name: None)
     assert run_case(lay_out(tmp_path, info).cases[0]).status == "passed"
+
+
+def test_tests_that_a_package_of_rules_comes_without(tmp_path: Path) -> None:
+    """Are told once, and no mistake: the folder of all regression tests is nowhere above. One that is there lacks this test."""
+    lay_out(tmp_path, info_of())
+    rules = tmp_path / "rules"
+    moved = (tmp_path / "regression_data").rename(tmp_path / "elsewhere")
+    suite = collect_cases(load_rules(rules), [rules])
+    assert (suite.mistakes, suite.cases, suite.absent) == ((), (), {"regression_data": 1})
+    assert [rule.id for rule in suite.untested] == [ID]
+    [note] = suite.notes()
+    assert note.startswith("1 rule names regression tests in regression_data, which no directory above them has")
+    moved.rename(tmp_path / "regression_data")
+    (tmp_path / INFO_PATH).unlink()
+    suite = collect_cases(load_rules(rules), [rules])
+    assert ([mistake.place for mistake in suite.mistakes], suite.absent) == (["regression_tests_path"], {})
 
 
 MISTAKES: list[tuple[dict[str, Any] | str, str, str]] = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -83,19 +83,37 @@ def test_the_event_nearest_to_matching_is_explained(log: Path) -> None:
     assert explanation.items[0].found[0]["value"] == "y"
 
 
-def test_a_rule_that_serves_only_correlations_matches_in_its_cases() -> None:
-    """Silent as it is elsewhere."""
-    silent = replace(RULE, generate=False)
-    assert run({"A": "x"}, rule=silent).status == "passed"
-    assert run({"A": "x"}, rule=silent, must_match=False).status == "failed"
-
-
 def test_cases_that_do_not_go_with_their_rule() -> None:
     """A correlation rule without the others, a sequence for a plain rule."""
     with pytest.raises(TypeError, match="needs the rules that it builds on"):
         run({}, rule=CorrelationRule("1", "T", "event_count(rules=('a',), timespan=9, condition=('gte', 2))"))
     with pytest.raises(TypeError, match="needs a correlation rule"):
         run(EventSequence((TimedEvent({}),)))
+
+
+def test_rules_that_serve_only_correlations_are_tested_by_themselves(log: Path) -> None:
+    """They raise no matches of their own, and are right or wrong all the same."""
+    rule = Rule("1", "Test", RULE.expression, generate=False)
+    for subject in ({"A": "x"}, Log(log, lines=(1,))):
+        assert run(subject, rule=rule).status == "passed"
+        assert run(subject, rule=rule, must_match=False).status == "failed"
+    for subject in ({"A": "y"}, Log(log, lines=(2,))):
+        assert run(subject, rule=rule).status == "failed"
+        assert run(subject, rule=rule, must_match=False).status == "passed"
+
+
+@pytest.mark.parametrize("must_match", [True, False])
+def test_memory_does_not_grow_with_the_log(log: Path, must_match: bool) -> None:
+    """A log that a rule must not match may be a month's."""
+    with log.open("w") as stream:
+        stream.writelines(f'{{"A": "{number}", "C": "{"-" * 400}"}}\n' for number in range(20_000))
+    run({"A": "y"})  # what is made once
+    tracemalloc.start()
+    result = run(Log(log), must_match=must_match)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (result.status, result.events) == ("failed" if must_match else "passed", 20_000)
+    assert peak < 6_000_000
 
 
 @pytest.mark.parametrize("text", ["", "\n", "{}\nnonsense\n"])

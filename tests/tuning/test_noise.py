@@ -106,6 +106,31 @@ def test_the_narrowest_filter_that_covers_the_most() -> None:
     assert len(wide.selection) == MOST_CONDITIONS
 
 
+KINDS = [{"Kind": "start", "Sort": "new" if n % 4 == 0 else "old"} for n in range(40)] + [{"Kind": "stop"}] * 400
+
+
+def test_a_filter_that_says_little_loses_against_a_narrow_one() -> None:
+    """Though it covers more: what other events of the rule's kind have too would switch the rule off."""
+    build = {"CommandLine": "curl -o /tmp/build", "Sort": "new", "Kind": "start"}
+    others = [{"CommandLine": f"curl {n}", "Sort": "new", "Kind": "start"} for n in range(10)]
+    found = proposed([*[build] * 6, *others], KINDS)
+    assert found is not None
+    assert (found.covered, found.selection["CommandLine"]) == (6, "curl -o /tmp/build")
+    wide = proposed(others, KINDS)
+    assert wide is not None
+    assert (dict(wide.selection), wide.covered) == ({"Sort": "new"}, 10)
+
+
+def test_what_is_usual_is_so_among_events_of_the_same_kind() -> None:
+    """Not among all records of a log; but few of the kind tell nothing."""
+    usual = [{"Kind": "start", "Sort": "new"}] * 30
+    rows = [{"CommandLine": f"curl {n}", "Sort": "new", "Kind": "start"} for n in range(10)]
+    assert proposed(rows, [*usual, *[{"Kind": "stop"}] * 400]) is None
+    few = proposed(rows, [*usual[:3], *[{"Kind": "stop"}] * 400])
+    assert few is not None
+    assert dict(few.selection) == {"Sort": "new"}
+
+
 def test_what_is_usual_or_refused_is_left_out() -> None:
     """Values of half of all other events, fields that the pipeline does not have."""
     found = proposed(ROWS, [{"User": "backup"}] * 9, refuse=("Parent",))

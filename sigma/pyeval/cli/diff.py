@@ -13,9 +13,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sigma.pyeval.correlation.source import layout_correlation, parse_correlation
+from sigma.pyeval.findings import Finding
 from sigma.pyeval.layout import layout
+from sigma.pyeval.logs.records import Record
 from sigma.pyeval.output import counted, json_line, printable
-from sigma.pyeval.rules import Rule
+from sigma.pyeval.rules import CorrelationRule, LogSource, Match, Rule
 from sigma.pyeval.ruleset import Ruleset
 from sigma.pyeval.scanning import Scan, log_files
 from sigma.pyeval.tuning.diff import ChangedRule, MatchDiff, RuleDiff, compare_rules
@@ -25,6 +28,7 @@ from .messages import fail
 from .rule_options import EXIT_NOTHING_LOADED, RuleOptions, rule_options
 
 _PATH = click.Path(path_type=Path)
+_GENERATE = {True: "matches are its own", False: "serves only correlations"}
 
 
 @click.command("diff")
@@ -67,14 +71,38 @@ def _matches(
 ) -> MatchDiff:
     matches = MatchDiff(old, new)
     with Problems(None, strict) as problems:
-        scan = Scan(new, problems.report, input_format, options)
+        before, after = (_Version(Scan(ruleset, problems.report, input_format, options)) for ruleset in (old, new))
         for path in log_files(logs):
-            for record in scan.records(path):
-                source = scan.logsource(record)
-                matches.add(old.match(record.event, source), new.match(record.event, source), path, record.line)
-    if scan.logs == 0:
+            for version in (before, after):
+                version.scan.begin_log()
+            for record in after.scan.records(path):
+                source = after.scan.logsource(record)
+                matches.add(
+                    before.matches(record, source, path), after.matches(record, source, path), path, record.line
+                )
+    if after.scan.logs == 0:
         fail("no log could be read", EXIT_NOTHING_LOADED)
+    matches.add_correlated(before.correlated(), after.correlated())
     return matches
+
+
+class _Version:
+    """One version of the rules while records are held against it."""
+
+    def __init__(self, scan: Scan) -> None:
+        self.scan = scan
+        self._correlated: list[Finding] = []
+
+    def matches(self, record: Record, logsource: LogSource | None, path: str) -> list[Match]:
+        """Return the matches of one record; what correlation rules find is kept for later."""
+        members = self.scan.ruleset.match(record.event, logsource, members=True)
+        findings = list(self.scan.findings_of(members, record, path))
+        self._correlated.extend(one for one in findings if one.correlation is not None)
+        return [one.match for one in findings if one.correlation is None]
+
+    def correlated(self) -> list[Finding]:
+        """Return what correlation rules found, when all logs are read."""
+        return [*self._correlated, *self.scan.finish()]
 
 
 def _summary(diff: RuleDiff, matches: MatchDiff | None) -> str:
@@ -120,7 +148,7 @@ def _changed(one: ChangedRule) -> dict[str, Any]:
 
 
 def _meaning(rule: Rule) -> dict[str, Any]:
-    return {"expression": rule.expression, "logsource": rule.logsource.as_dict()}
+    return {"expression": rule.expression, "logsource": rule.logsource.as_dict(), "generate": rule.generate}
 
 
 def _write(diff: RuleDiff, matches: MatchDiff | None, console: Console) -> None:
@@ -149,10 +177,18 @@ def _changes(one: ChangedRule) -> Iterator[str]:
     if "logsource" in one.meaning:
         yield f"-logsource {', '.join(one.old.logsource.as_dict().values())}"
         yield f"+logsource {', '.join(one.new.logsource.as_dict().values())}"
+    if "generate" in one.meaning:
+        yield from (f"{sign}{_GENERATE[rule.generate]}" for sign, rule in (("-", one.old), ("+", one.new)))
     if "expression" in one.meaning:
-        old, new = (layout(rule.expression).splitlines() for rule in (one.old, one.new))
+        old, new = (_layout(rule).splitlines() for rule in (one.old, one.new))
         lines = list(difflib.unified_diff(old, new, lineterm="", n=1))[2:]
         yield from (line for line in lines if not line.startswith("@@"))
+
+
+def _layout(rule: Rule) -> str:
+    if isinstance(rule, CorrelationRule):
+        return layout_correlation(parse_correlation(rule.expression))
+    return layout(rule.expression)
 
 
 def _write_matches(matches: MatchDiff, console: Console) -> None:

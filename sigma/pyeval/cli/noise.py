@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sigma.pyeval.output import counted, json_line, printable
+from sigma.pyeval.rules import Rule
 from sigma.pyeval.ruleset import Ruleset
 from sigma.pyeval.scanning import STDIN, Scan, log_files
 from sigma.pyeval.testing.suite import collect_cases
@@ -21,7 +24,7 @@ from sigma.pyeval.tuning.noise import NoiseCounter, RuleNoise
 from sigma.pyeval.tuning.proposals import Proposal, propose
 from sigma.pyeval.tuning.verification import Verifier
 
-from .log_options import FILE, Problems, log_options, parser_options, replaced
+from .log_options import FILE, Problems, check_outputs, log_options, parser_options, replaced
 from .messages import fail, warn
 from .rule_options import EXIT_NOTHING_LOADED, RuleOptions, left_out, rule_options
 
@@ -67,10 +70,13 @@ def command(
     """
     if STDIN in logs:
         fail("the logs are read twice; give files, not standard input", EXIT_NOTHING_LOADED)
+    check_outputs((filters,), log_files(logs))
     ruleset = options.load(rules)
     suite = collect_cases(ruleset, rules, cases)
     for mistake in suite.mistakes:
         warn(str(mistake))
+    for note in suite.notes():
+        warn(note)
     reading = parser_options(input_options)
     with Problems(None, options.strict) as problems:
         scan = Scan(ruleset, problems.report, input_format, reading)
@@ -78,7 +84,8 @@ def command(
     if scan.logs == 0:
         fail("no log could be read", EXIT_NOTHING_LOADED)
     verifier = Verifier(options.meaning(), suite)
-    rows = [_proposed(noise, counter, verifier) for noise in counter.top(top)]
+    shared = {rule_id for rule_id, number in Counter(rule.id for rule in ruleset.rules).items() if number > 1}
+    rows = [_proposed(noise, counter, verifier, shared) for noise in counter.top(top)]
     texts = [row.proposal.text for row in rows if row.proposal is not None]
     if texts:
         with tempfile.TemporaryDirectory() as folder:
@@ -109,16 +116,26 @@ def _counted(scan: Scan, logs: tuple[str, ...]) -> NoiseCounter:
     return counter
 
 
-def _proposed(noise: RuleNoise, counter: NoiseCounter, verifier: Verifier) -> _Row:
+def _proposed(noise: RuleNoise, counter: NoiseCounter, verifier: Verifier, shared: Collection[str | None]) -> _Row:
     cases = len(verifier.positive_cases(noise.rule))
     if noise.rule.id is None:
         return _Row(noise, None, "the rule has no id, by which a filter could name it", cases)
+    if noise.rule.id in shared:
+        return _Row(noise, None, "another rule has the same id, and a filter would narrow both", cases)
     if noise.matches < 2:
         return _Row(noise, None, "one match is no noise", cases)
-    proposal = propose(noise, counter.background(noise.rule), verifier.admits, verifier.keeps)
-    if proposal is None:
-        return _Row(noise, None, "no value that tells its matches apart could be filtered out", cases)
-    return _Row(noise, proposal, "", cases)
+    tried: list[str] = []
+
+    def keeps(rule: Rule, text: str) -> bool:
+        tried.append(text)
+        return verifier.keeps(rule, text)
+
+    proposal = propose(noise, counter.background(noise.rule), verifier.admits, keeps)
+    if proposal is not None:
+        return _Row(noise, proposal, "", cases)
+    if tried:
+        return _Row(noise, None, "each filter that was tried loses a positive case, or cannot be loaded", cases)
+    return _Row(noise, None, "no value that tells its matches apart could be filtered out", cases)
 
 
 def _verify(rows: list[_Row], narrowed: Ruleset, verifier: Verifier, scan: Scan, logs: tuple[str, ...]) -> None:

@@ -58,6 +58,8 @@ def command(
         if options.strict:
             fail(str(mistake), EXIT_STRICT)
         warn(str(mistake))
+    for note in suite.notes():
+        warn(note)
     if not suite.cases and not suite.mistakes:
         fail("no test case found; docs/testing.md says how to write one", EXIT_NOTHING_LOADED)
     with ExitStack() as files:

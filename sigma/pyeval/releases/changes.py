@@ -56,11 +56,14 @@ class Changes:
 
 
 def compare(old: Ruleset, old_folder: Path, new: Ruleset, new_folder: Path) -> Changes:
-    """Return what is different; a rule is known again by its id, one without by its path and title."""
-    before, after = dict(_by_key(old.rules, old_folder)), dict(_by_key(new.rules, new_folder))
+    """Return what is different, correlation rules included; a rule is known again by its id, one without by its path and title.
+
+    A rule that came to serve only correlations, or serves them no longer only, finds something else.
+    """
+    before, after = dict(_by_key(old.all_rules, old_folder)), dict(_by_key(new.all_rules, new_folder))
     refused_before, refused = dict(_errors(old.errors, old_folder)), dict(_errors(new.errors, new_folder))
     both = [key for key in after if key in before]
-    detection = [key for key in both if after[key][0].expression != before[key][0].expression]
+    detection = [key for key in both if _finds(after[key][0]) != _finds(before[key][0])]
     metadata = [
         key for key in both if key not in set(detection) and after[key][0].source_hash != before[key][0].source_hash
     ]
@@ -74,9 +77,13 @@ def compare(old: Ruleset, old_folder: Path, new: Ruleset, new_folder: Path) -> C
         metadata=_told(after[key] for key in metadata),
         unusable=tuple(error for key, error in refused.items() if key not in refused_before),
         usable=_told(after[key] for key in after if key in refused_before),
-        rules=len(new.rules),
+        rules=len(new.all_rules),
         errors=len(new.errors),
     )
+
+
+def _finds(rule: Rule) -> tuple[str, bool]:
+    return rule.expression, rule.generate
 
 
 def _told(rules: Iterable[tuple[Rule, str]]) -> tuple[Changed, ...]:

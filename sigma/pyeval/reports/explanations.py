@@ -41,7 +41,14 @@ def question_of(call: Call) -> str:
 
 def _asked(matcher: str, field: str | None, values: Sequence[Any]) -> str:
     words = matcher_words(matcher) if field is None else f"{field} {matcher_words(matcher)}"
-    return f"{words} {_listed(values)}" if values else words
+    if matcher == "time_part":
+        return f"{words} {' '.join(map(str, values))}"
+    if "regex" in matcher:
+        pattern, flags, *bound = (*values, "")[: max(2, len(values))]
+        notes = [f"flags {flags}"] * bool(flags) + [f"in the first {one} characters" for one in bound]
+        return f"{words} {_listed([pattern])}" + (f" ({', '.join(notes)})" if notes else "")
+    text = f"{words} {_listed(values)}" if values else words
+    return f"{text} (case counts)" if "_cased" in matcher else text
 
 
 def _unpacked(values: Sequence[Any]) -> Sequence[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from sigma.pyeval.logs.records import Problem, Record
@@ -23,25 +24,28 @@ class LogUnusable(Exception):
     """A case's log does not give the events that the case is about; the text says why, with the place."""
 
 
-def log_events(log: Log, ruleset: Ruleset) -> list[LogEvent]:
-    """Return the events that a case is about.
+def log_events(log: Log, ruleset: Ruleset) -> Iterator[LogEvent]:
+    """Yield the events that a case is about, none of them kept.
 
     Raises:
-        LogUnusable: The log, or a line of it, cannot be read; there is no event in it, or none on a line that is named.
+        LogUnusable: When all are read: the log, or a line of it, cannot be read; there is no event in it, or none on a line
+            that is named.
     """
     problems: list[Problem] = []
     scan = Scan(ruleset, lambda _, problem: problems.append(problem), log.input_format, log.options)
-    found = [
-        LogEvent(record, scan.logsource(record))
-        for record in scan.records(str(log.path))
-        if not log.lines or record.line in log.lines
-    ]
+    wanted = frozenset(log.lines)
+    lacking = set(wanted)
+    is_empty = True
+    for record in scan.records(str(log.path)):
+        if not wanted or record.line in wanted:
+            lacking.discard(record.line)
+            is_empty = False
+            yield LogEvent(record, scan.logsource(record))
+        del problems[1:]  # the first one is told
     if problems:
         place = f"{log.path}:{problems[0].line}" if problems[0].line else str(log.path)
         raise LogUnusable(f"{place}: {problems[0].reason}")
-    lacking = sorted(set(log.lines) - {record.line for record, _ in found})
     if lacking:
-        raise LogUnusable(f"{log.path}: no event begins on line {lacking[0]}")
-    if not found:
+        raise LogUnusable(f"{log.path}: no event begins on line {min(lacking)}")
+    if is_empty:
         raise LogUnusable(f"{log.path}: no event in it")
-    return found

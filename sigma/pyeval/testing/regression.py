@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sigma.pyeval.documents import DocumentError, parse_documents
 from sigma.pyeval.logs.reading import AUTO
@@ -20,12 +20,29 @@ KEY: Final = "regression_tests_path"
 _TYPES: Final = {"evtx": "evtx", "json": "jsonl", "raw": AUTO, "log": AUTO}
 
 
-def regression_cases(rule_files: Iterable[Path]) -> Iterator[tuple[str, list[Case], list[Mistake]]]:
-    """Yield (rule id, cases, mistakes) for each rule in *rule_files* that names regression tests.
+class RegressionTests(NamedTuple):
+    """What one rule's regression tests are.
 
-    A test passes where at least ``match_count`` events match, at least one without it: SigmaHQ counts some events once
-    that a log holds in several records. Of a test of type ``evtx`` the rendering as JSON beside the file (same name, ``.json``)
-    is read where the file itself is not there or the package ``evtx`` is not installed.
+    Attributes:
+        rule_id: The rule's id.
+        cases: Those that can be run.
+        mistakes: What is wrong with the others.
+        absent: The folder that holds all regression tests, where it is in no directory above the rule: packages of rules
+            come without. Else empty.
+    """
+
+    rule_id: str
+    cases: list[Case]
+    mistakes: list[Mistake]
+    absent: str = ""
+
+
+def regression_cases(rule_files: Iterable[Path]) -> Iterator[RegressionTests]:
+    """Yield the tests of each rule in *rule_files* that names regression tests.
+
+    A test passes where at least ``match_count`` events match, at least one without it, none where it is 0: SigmaHQ counts
+    some events once that a log holds in several records. Of a test of type ``evtx`` the rendering as JSON beside the file
+    (same name, ``.json``) is read where the file itself is not there or the package ``evtx`` is not installed.
     """
     for file in rule_files:
         try:
@@ -36,17 +53,22 @@ def regression_cases(rule_files: Iterable[Path]) -> Iterator[tuple[str, list[Cas
         for document in documents:
             named, rule_id = document.get(KEY), document.get("id")
             if named is not None and isinstance(rule_id, str):
-                yield rule_id, *_cases(file, rule_id, named)
+                yield _tests(file, rule_id, named)
 
 
-def _cases(file: Path, rule_id: str, named: object) -> tuple[list[Case], list[Mistake]]:
+def _tests(file: Path, rule_id: str, named: object) -> RegressionTests:
     relative = _inside(named)
     if relative is None:
-        return [], [Mistake(file, KEY, f"{named!r} is no relative path within the repository")]
-    for root in file.resolve().parents:
+        mistake = Mistake(file, KEY, f"{named!r} is no relative path within the repository")
+        return RegressionTests(rule_id, [], [mistake])
+    above = file.resolve().parents
+    for root in above:
         if (info := root / relative).is_file():
-            return _info(root, info, rule_id)
-    return [], [Mistake(file, KEY, f"{named} is not to be found from any directory above this file")]
+            return RegressionTests(rule_id, *_info(root, info, rule_id))
+    if not any((root / relative.parts[0]).exists() for root in above):
+        return RegressionTests(rule_id, [], [], absent=relative.parts[0])
+    mistake = Mistake(file, KEY, f"{named} is not to be found from any directory above this file")
+    return RegressionTests(rule_id, [], [mistake])
 
 
 def _inside(named: object) -> PurePosixPath | None:
@@ -54,7 +76,7 @@ def _inside(named: object) -> PurePosixPath | None:
     if not isinstance(named, str) or not named:
         return None
     path = PurePosixPath(named)
-    return None if path.is_absolute() or ".." in path.parts else path
+    return None if path.is_absolute() or ".." in path.parts or not path.parts else path
 
 
 def _info(root: Path, info: Path, rule_id: str) -> tuple[list[Case], list[Mistake]]:
@@ -76,7 +98,8 @@ def _info(root: Path, info: Path, rule_id: str) -> tuple[list[Case], list[Mistak
         if isinstance(log, str):
             mistakes.append(Mistake(info, place, log))
         else:
-            cases.append(Case(f"{test.get('name') or 'test'} [{number}]", info, place, True, log))
+            must_match = test.get("match_count") != 0
+            cases.append(Case(f"{test.get('name') or 'test'} [{number}]", info, place, must_match, log))
     return cases, mistakes
 
 

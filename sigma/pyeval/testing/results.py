@@ -24,6 +24,7 @@ def results_dict(
         "cases": [_result(result) for result in results],
         "mistakes": [{"path": str(one.path), "place": one.place, "reason": one.reason} for one in suite.mistakes],
         "untested": [_rule(rule) for rule in suite.untested],
+        "absent": dict(suite.absent),
         "refused": [str(error) for error in refused],
     }
     if coverage is not None:

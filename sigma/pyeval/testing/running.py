@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sigma.pyeval.explain import Explanation, explain_nearest, explain_rule
@@ -77,9 +77,9 @@ class _Run:
         """Return status, message and explanation; raises LogUnusable."""
         subject = self._case.subject
         if isinstance(subject, Log):
-            judged = [
-                (one, self._matches(one.record.event, one.logsource)) for one in log_events(subject, self._ruleset)
-            ]
+            judged = _Judged(frozenset(subject.lines))
+            for one in log_events(subject, self._ruleset):
+                judged.add(one, self._matches(one.record.event, one.logsource))
             return self._verdict(subject, judged)
         if isinstance(subject, EventSequence):
             raise TypeError("a sequence of events needs a correlation rule")
@@ -92,36 +92,68 @@ class _Run:
         self.events += 1
         if self._observe is not None and (logsource is None or not self._rule.logsource.conflicts(logsource)):
             self._observe(self._rule, event)
-        return bool(self._ruleset.match(event, logsource, members=True))
+        return bool(self._ruleset.match(event, logsource, members=True))  # also where only correlations are served
 
-    def _verdict(self, log: Log, judged: Sequence[tuple[LogEvent, bool]]) -> Outcome:
-        matched = [one for one, matches in judged if matches]
+    def _verdict(self, log: Log, judged: _Judged) -> Outcome:
         if not self._case.must_match:
-            if not matched:
+            if judged.first is None:
                 return PASSED
-            record, logsource = matched[0]
+            record, logsource = judged.first
             message = f"{log.path}:{record.line}: must not match, but does"
             return "failed", message, explain_rule(self._rule, record.event, logsource)
         if log.lines:
             return self._lines(log, judged)
         wanted = log.count if log.count is not None else log.at_least
-        if len(matched) == wanted or (log.count is None and len(matched) > wanted):
+        if judged.matched == wanted or (log.count is None and judged.matched > wanted):
             return PASSED
         least = "" if log.count is not None else "at least "
-        message = f"{log.path}: {len(matched)} of {counted(len(judged), 'event')} match, {least}{wanted} must"
-        nearest = self._nearest([one for one, matches in judged if not matches])
-        return "failed", message, nearest if len(matched) < wanted else None
+        message = f"{log.path}: {judged.matched} of {counted(judged.events, 'event')} match, {least}{wanted} must"
+        nearest = self._nearest(judged.unmatched.get(None, ()))
+        return "failed", message, nearest if judged.matched < wanted else None
 
-    def _lines(self, log: Log, judged: Sequence[tuple[LogEvent, bool]]) -> Outcome:
+    def _lines(self, log: Log, judged: _Judged) -> Outcome:
         """Judge lines; several events may begin on one, such as an audit record and the process that it is about."""
         for line in log.lines:
-            here = [(one, matches) for one, matches in judged if one.record.line == line]
-            if not any(matches for _, matches in here):
-                explanation = self._nearest([one for one, _ in here])
+            if line not in judged.matching:
+                explanation = self._nearest(judged.unmatched.get(line, ()))
                 return "failed", f"{log.path}:{line}: must match, but does not", explanation
         return PASSED
 
     def _nearest(self, events: Sequence[LogEvent]) -> Explanation | None:
-        """Return why the event, among the first that do not match, does not that the fewest items keep from matching."""
-        found = explain_nearest(self._rule, ((one.record.event, one.logsource) for one in events[:MOST_SEARCHED]))
+        """Return why the event of *events* does not match that the fewest items keep from matching."""
+        found = explain_nearest(self._rule, ((one.record.event, one.logsource) for one in events))
         return None if found is None else found[1]
+
+
+@dataclass
+class _Judged:
+    """What is kept of a log while it is read: numbers, and a bounded number of events.
+
+    Attributes:
+        lines: The lines that count; none for all.
+        events, matched: Number of events, and of those that match.
+        first: The first event that matches.
+        matching: Lines on which one matches.
+        unmatched: The first events that do not match, by line; where all lines count, all under ``None``.
+    """
+
+    lines: frozenset[int]
+    events: int = 0
+    matched: int = 0
+    first: LogEvent | None = None
+    matching: set[int] = field(default_factory=set)
+    unmatched: dict[int | None, list[LogEvent]] = field(default_factory=dict)
+
+    def add(self, one: LogEvent, matches: bool) -> None:
+        """Take one event."""
+        self.events += 1
+        line = one.record.line if self.lines else None
+        if not matches:
+            kept = self.unmatched.setdefault(line, [])
+            if len(kept) < MOST_SEARCHED:
+                kept.append(one)
+            return
+        self.matched += 1
+        self.first = self.first or one
+        if line is not None:
+            self.matching.add(line)

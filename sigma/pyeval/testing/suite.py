@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from sigma.pyeval.errors import UnknownRuleError
+from sigma.pyeval.output import counted
 from sigma.pyeval.rules import CorrelationRule, Rule
 from sigma.pyeval.ruleset import Ruleset
 
@@ -57,11 +59,21 @@ class Suite:
         cases: In the order of the rules' files, then of regression tests.
         mistakes: What is wrong with files of cases.
         untested: The rules that no case is about. A case of a correlation rule is about the rules that this builds on too.
+        absent: Folder of regression tests that are not here -> how many rules name it.
     """
 
     cases: tuple[RuleCase, ...]
     mistakes: tuple[Mistake, ...]
     untested: tuple[Rule, ...]
+    absent: Mapping[str, int] = field(default_factory=dict)
+
+    def notes(self) -> Iterator[str]:
+        """Yield, for people, what is not run though rules speak of it."""
+        for folder, number in self.absent.items():
+            yield (
+                f"{counted(number, 'rule')} {'names' if number == 1 else 'name'} regression tests in {folder}, "
+                "which no directory above them has; they are not run"
+            )
 
 
 def collect_cases(ruleset: Ruleset, paths: Iterable[Path], more: Iterable[Path] = ()) -> Suite:
@@ -90,12 +102,15 @@ def collect_cases(ruleset: Ruleset, paths: Iterable[Path], more: Iterable[Path] 
                     mistakes.append(Mistake(case.path, f"{case.place}.events", _NOT_CORRELATED))
                 else:
                     found.append(RuleCase(about, case, ruleset))
-    for rule_id, cases, wrong in regression_cases(by_file):
-        mistakes += wrong
-        rules = [rule for rule in ruleset.all_rules if rule.id == rule_id]
-        found += (RuleCase(rule, case, ruleset) for rule in rules[:1] for case in cases)
+    absent: Counter[str] = Counter()
+    for tests in regression_cases(by_file):
+        mistakes += tests.mistakes
+        rules = [rule for rule in ruleset.all_rules if rule.id == tests.rule_id]
+        found += (RuleCase(rule, case, ruleset) for rule in rules[:1] for case in tests.cases)
+        absent.update([tests.absent] if tests.absent else ())
     tested = {id(rule) for one in {id(one.rule): one for one in found}.values() for rule in one.rules}
-    return Suite(tuple(found), tuple(mistakes), tuple(rule for rule in ruleset.all_rules if id(rule) not in tested))
+    untested = tuple(rule for rule in ruleset.all_rules if id(rule) not in tested)
+    return Suite(tuple(found), tuple(mistakes), untested, absent)
 
 
 def _rule_of(document: CaseDocument, ruleset: Ruleset, by_file: dict[Path, list[Rule]]) -> Rule | Mistake:
@@ -103,9 +118,7 @@ def _rule_of(document: CaseDocument, ruleset: Ruleset, by_file: dict[Path, list[
         try:
             return ruleset.find_rule(document.rule)
         except UnknownRuleError as error:
-            refused = [one for one in ruleset.errors if document.rule in (one.id, one.title)]
-            reason = f"the rule could not be loaded: {refused[0].reason}" if refused else str(error)
-            return Mistake(document.path, "rule", reason)
+            return Mistake(document.path, "rule", str(error))
     beside = rule_files_beside(document.path)
     rules = [rule for file in beside for rule in by_file.get(file.resolve(), ())]
     loud = [rule for rule in rules if rule.generate] if len(rules) > 1 else rules

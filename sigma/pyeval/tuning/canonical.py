@@ -6,6 +6,8 @@ import ast
 from functools import lru_cache
 from typing import Any, Final
 
+from sigma.pyeval.correlation.calls import Correlation
+from sigma.pyeval.correlation.source import parse_correlation
 from sigma.pyeval.expression import call_arguments, parse_expression
 from sigma.pyeval.literals import literal
 
@@ -27,6 +29,23 @@ def canonical(expression: str) -> str:
     """
     form = _form(parse_expression(expression, unsafe_regex=True), negated=False)
     return _emit(form)
+
+
+def canonical_correlation(expression: str) -> Correlation:
+    """Return what the call of a correlation rule says, its rules (where their order is nothing), groups and fields sorted.
+
+    Raises:
+        CorrelationError: *expression* is no such call.
+    """
+    found = parse_correlation(expression)
+    rules = found.rules if found.kind == "temporal_ordered" else tuple(sorted(set(found.rules)))
+    aliases = tuple(sorted((alias, tuple(sorted(fields))) for alias, fields in found.aliases))
+    return found._replace(
+        rules=rules,
+        group_by=tuple(sorted(set(found.group_by))),
+        fields=tuple(sorted(set(found.fields))),
+        aliases=aliases,
+    )
 
 
 _Form = str | tuple[str, frozenset[Any]]

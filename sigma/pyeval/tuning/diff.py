@@ -10,15 +10,16 @@ from typing import Any, Final
 
 from sigma.pyeval.codegen import rule_record
 from sigma.pyeval.errors import RuleError
-from sigma.pyeval.rules import Match, Rule
+from sigma.pyeval.findings import Finding
+from sigma.pyeval.rules import CorrelationRule, Match, Rule
 from sigma.pyeval.ruleset import Ruleset
 
-from .canonical import canonical
+from .canonical import canonical, canonical_correlation
 
 EXAMPLES: Final = 5
 """So many places of gained and lost matches are named a rule."""
 
-_NO_METADATA = ("source_hash", "logsource")
+_NO_METADATA = ("source_hash", "logsource", "generate")
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class ChangedRule:
 
     Attributes:
         old, new: Both versions.
-        meaning: What changed of what it matches: ``expression``, ``logsource``; empty where nothing did.
+        meaning: What changed of what it matches: ``expression``, ``logsource``, ``generate`` (whether its matches are matches of
+            their own, or serve only correlations); empty where nothing did.
         metadata: Names of its other members that changed, as ``level``.
         moved: Its file before and after, relative to what was loaded, or ``None``.
     """
@@ -62,8 +64,8 @@ class RuleDiff:
 
 
 def compare_rules(old: Ruleset, new: Ruleset, old_root: Path, new_root: Path) -> RuleDiff:
-    """Return what differs; rules are the same rule by their id, without one by their title."""
-    before, after = keyed(old.rules), keyed(new.rules)
+    """Return what differs, correlation rules included; rules are the same rule by their id, without one by their title."""
+    before, after = keyed(old.all_rules), keyed(new.all_rules)
     both = [
         _compared(rule, after[key], _place(rule, old_root), _place(after[key], new_root))
         for key, rule in before.items()
@@ -92,16 +94,19 @@ def keyed(rules: Iterable[Rule]) -> dict[str, Rule]:
 
 def _compared(old: Rule, new: Rule, old_place: str | None, new_place: str | None) -> ChangedRule:
     meaning = []
-    if old.expression != new.expression and canonical(old.expression) != canonical(new.expression):
+    if old.expression != new.expression and _canonical(old) != _canonical(new):
         meaning.append("expression")
-    if old.logsource != new.logsource:
-        meaning.append("logsource")
+    meaning += [name for name in ("logsource", "generate") if getattr(old, name) != getattr(new, name)]
     before, after = rule_record(old), rule_record(new)
     keys = [key for key in {**before, **after} if key not in _NO_METADATA and before.get(key) != after.get(key)]
     moved = (
         (old_place, new_place) if old_place is not None and new_place is not None and old_place != new_place else None
     )
     return ChangedRule(old, new, tuple(meaning), tuple(keys), moved)
+
+
+def _canonical(rule: Rule) -> object:
+    return (canonical_correlation if isinstance(rule, CorrelationRule) else canonical)(rule.expression)
 
 
 def _place(rule: Rule, root: Path) -> str | None:
@@ -131,8 +136,8 @@ class MatchDiff:
     """
 
     def __init__(self, old: Ruleset, new: Ruleset) -> None:
-        self._old = {id(rule): key for key, rule in keyed(old.rules).items()}
-        self._new = {id(rule): key for key, rule in keyed(new.rules).items()}
+        self._old = {id(rule): key for key, rule in keyed(old.all_rules).items()}
+        self._new = {id(rule): key for key, rule in keyed(new.all_rules).items()}
         self.events = 0
         self.kept = 0
         self.rows: dict[str, MatchChange] = {}
@@ -146,6 +151,18 @@ class MatchDiff:
         for key, rule in (before | after).items():
             if (key in before) is not (key in after):
                 self._count(key, rule, key in after, path, line)
+
+    def add_correlated(self, old: Iterable[Finding], new: Iterable[Finding]) -> None:
+        """Take what correlation rules found over all logs; the same is what the same event raised."""
+        before, after = (
+            {(keys[id(one.match.rule)], one.path, one.line): one.match.rule for one in found}
+            for keys, found in ((self._old, old), (self._new, new))
+        )
+        self.kept += len(before.keys() & after.keys())
+        for place, rule in (before | after).items():
+            if (place in before) is not (place in after):
+                key, path, line = place
+                self._count(key, rule, place in after, path, line)
 
     def _count(self, key: str, rule: Rule, is_gained: bool, path: str, line: int) -> None:
         row = self.rows.setdefault(key, MatchChange(rule))

@@ -28,6 +28,7 @@ class Verifier:
     suite: Suite
     _admitted: dict[tuple[LogSource, str], bool] = field(default_factory=dict)
     _sources: dict[str, str | None] = field(default_factory=dict)
+    _positive: dict[int, list[RuleCase]] = field(default_factory=dict)
 
     def admits(self, rule: Rule, name: str) -> bool:
         """Return whether a filter for *rule* may ask the event's field *name*: the pipeline knows it, and leaves it as it is."""
@@ -49,13 +50,16 @@ class Verifier:
 
     def positive_cases(self, rule: Rule) -> list[RuleCase]:
         """Return the cases that *rule*, or a correlation rule that builds on it, must match, and does before it is narrowed."""
-        return self._positive.get(id(rule), [])
+        if id(rule) not in self._positive:
+            cases = self._cases.get(id(rule), ())
+            self._positive[id(rule)] = [one for one in cases if run_case(one).status == "passed"]
+        return self._positive[id(rule)]
 
     @cached_property
-    def _positive(self) -> dict[int, list[RuleCase]]:
+    def _cases(self) -> dict[int, list[RuleCase]]:
         found: dict[int, list[RuleCase]] = {}
         for one in self.suite.cases:
-            if one.case.must_match and run_case(one).status == "passed":
+            if one.case.must_match:
                 for rule in one.rules:
                     found.setdefault(id(rule), []).append(one)
         return found
