@@ -78,7 +78,7 @@ def test_a_table_for_people(versions: tuple[Path, Path]) -> None:
     assert "changed: Meaning\n  -contains_any(event, 'A', ('x', 'y'))" in result.stdout
     assert "  +contains_any(event, 'A', ('x', 'y', 'w'))" in result.stdout
     assert "  -logsource test\n  +logsource other\n" in result.stdout
-    assert "moved: Moved: from.yml -> sub/to.yml\nmetadata: Level: level\n" in result.stdout
+    assert "moved: Moved: from.yml -> sub/to.yml\nmetadata: Level: level low -> high\n" in result.stdout
     assert "removed: Broken (cannot be loaded: " in result.stdout
     assert result.stderr.splitlines()[-1] == (
         "2 rules changed in meaning, 1 in metadata only, 1 added, 2 removed, 1 moved, 2 unchanged"

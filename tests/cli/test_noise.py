@@ -84,6 +84,12 @@ def test_a_table_for_people(log: Path, tmp_path: Path) -> None:
     assert "# Download Into A World-Writable Folder: 31 -> 1 matches; 2 positive cases kept" in result.stdout
     assert "no filter: the rule has no id, by which a filter could name it" in result.stdout
     assert "condition: not selection" in result.stdout
+    repeated = tmp_path / "repeated.jsonl"
+    repeated.write_text(f"{json.dumps(NOISE)}\n" * 5)
+    assert (
+        "5 -> 0 matches, which hides all that the rule found here"
+        in run("-r", DOWNLOAD, "-p", "linux_eval", repeated).stdout
+    )
     alone = tmp_path / "alone.yml"
     alone.write_text(DOWNLOAD.read_text())
     assert "31 -> 1 matches; no positive case to hold it against" in run("-r", alone, "-p", "linux_eval", log).stdout

@@ -50,3 +50,14 @@ def test_correlation_rules_are_among_them(tmp_path: Path, old: str, new: str, fo
     told = changes(tmp_path, *(f"{MEMBER}---\n{text}" if text else MEMBER for text in (old, new)))
     assert {kind: [one.title for one in getattr(told, kind)] for kind in KINDS if getattr(told, kind)} == found
     assert told.rules == (2 if new else 1)
+
+
+def test_levels_of_both_versions(tmp_path: Path) -> None:
+    """Of a rule that both have; a new one has only its own."""
+    new = rule_yaml("sel: {A: y}\ncondition: sel", title="New", extra="level: medium\n")
+    old = f"{MEMBER}---\n{CORRELATION}"
+    told = changes(tmp_path, old, f"{old.replace('level: low', 'level: high')}---\n{new}")
+    assert [(one.old_level, one.level) for one in (*told.metadata, *told.added)] == [
+        ("low", "high"),
+        ("medium", "medium"),
+    ]

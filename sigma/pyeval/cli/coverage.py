@@ -93,4 +93,8 @@ def _write_table(coverage: AttackCoverage) -> None:
         most = ", ".join(f"{technique} ({count})" for technique, count in counts[:5])
         name = "No tactic" if tactic == NO_TACTIC else tactic_title(tactic)
         table.add_row(Text(printable(name)), str(len(counts)), most + (", ..." if len(counts) > 5 else ""))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(
+        "A rule counts under each of its tactics: tags don't say which technique is of which.", soft_wrap=True
+    )

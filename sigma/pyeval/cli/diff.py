@@ -144,7 +144,8 @@ def _refused(rule: Rule, diff: RuleDiff) -> dict[str, Any]:
 
 
 def _changed(one: ChangedRule) -> dict[str, Any]:
-    return _rule(one.new) | {"meaning": list(one.meaning), "metadata": list(one.metadata)}
+    levels = {"level": one.new.level, "old_level": one.old.level}
+    return _rule(one.new) | levels | {"meaning": list(one.meaning), "metadata": list(one.metadata)}
 
 
 def _meaning(rule: Rule) -> dict[str, Any]:
@@ -153,7 +154,8 @@ def _meaning(rule: Rule) -> dict[str, Any]:
 
 def _write(diff: RuleDiff, matches: MatchDiff | None, console: Console) -> None:
     for one in diff.changed:
-        console.print(_text(f"changed: {one.new.title}"), style="bold", soft_wrap=True)
+        also = f" ({_metadata(one)} too)" if one.metadata else ""
+        console.print(_text(f"changed: {one.new.title}{also}"), style="bold", soft_wrap=True)
         for line in _changes(one):
             style = {"+": "green", "-": "red"}.get(line[0], "dim")
             console.print(_text(f"  {line}"), style=style, soft_wrap=True)
@@ -167,9 +169,15 @@ def _write(diff: RuleDiff, matches: MatchDiff | None, console: Console) -> None:
         if one.moved:
             console.print(_text(f"moved: {one.new.title}: {one.moved[0]} -> {one.moved[1]}"), soft_wrap=True)
     for one in diff.metadata:
-        console.print(_text(f"metadata: {one.new.title}: {', '.join(one.metadata)}"), soft_wrap=True)
+        console.print(_text(f"metadata: {one.new.title}: {_metadata(one)}"), soft_wrap=True)
     if matches is not None and matches.rows:
         _write_matches(matches, console)
+
+
+def _metadata(one: ChangedRule) -> str:
+    """Return the members that changed; of the level both values, as it decides who is woken."""
+    levels = f"level {one.old.level or 'none'} -> {one.new.level or 'none'}"
+    return ", ".join(levels if name == "level" else name for name in one.metadata)
 
 
 def _changes(one: ChangedRule) -> Iterator[str]:

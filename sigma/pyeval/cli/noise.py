@@ -198,7 +198,8 @@ def _judgement(row: _Row) -> str:
     if row.proposal is None:
         return f"no filter: {row.reason}"
     kept = f"{counted(row.cases, 'positive case')} kept" if row.cases else "no positive case to hold it against"
-    return f"{row.noise.matches} -> {row.after} matches; {kept}"
+    warning = "" if row.after else ", which hides all that the rule found here"
+    return f"{row.noise.matches} -> {row.after} matches{warning}; {kept}"
 
 
 def _text(text: str) -> Text:

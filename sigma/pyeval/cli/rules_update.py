@@ -242,7 +242,8 @@ def _tell(about: dict[str, str], changes: Changes, local: LocalChanges, format_:
         console.print(Text(f"{counted(len(changed), 'rule')} {words}:", style="bold"))
         for one in changed[:SHOWN]:
             reason = f": {one.reason}" if one.reason else ""
-            console.print(Text(printable(f"  {one.title or one.path} ({one.level or 'no level'}, {one.path}){reason}")))
+            levels = " -> ".join(dict.fromkeys(level or "no level" for level in (one.old_level, one.level)))
+            console.print(Text(printable(f"  {one.title or one.path} ({levels}, {one.path}){reason}")))
         if len(changed) > SHOWN:
             console.print(f"  and {len(changed) - SHOWN} more; --format json names them")
     unusable = f", {changes.errors} that cannot be used" if changes.errors else ""

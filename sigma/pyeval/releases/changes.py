@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -22,14 +22,21 @@ KINDS: Final[Mapping[str, str]] = {
 """Kinds of change, in the order of the report, and how people are told."""
 
 
+_Keyed = Mapping[str, tuple[Rule, str]]
+
+
 class Changed(NamedTuple):
-    """A rule that is told of; *reason* says why it cannot be used, for the kind ``unusable``."""
+    """A rule that is told of; *reason* says why it cannot be used, for the kind ``unusable``.
+
+    *old_level* is that of its old version, where both versions can be used, else the same as *level*.
+    """
 
     id: str | None
     title: str
     level: str | None
     path: str
     reason: str = ""
+    old_level: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,8 +80,8 @@ def compare(old: Ruleset, old_folder: Path, new: Ruleset, new_folder: Path) -> C
         removed=_told(
             before[key] for key in before if key not in after and key not in refused and before[key][1] not in broken
         ),
-        detection=_told(after[key] for key in detection),
-        metadata=_told(after[key] for key in metadata),
+        detection=_both(before, after, detection),
+        metadata=_both(before, after, metadata),
         unusable=tuple(error for key, error in refused.items() if key not in refused_before),
         usable=_told(after[key] for key in after if key in refused_before),
         rules=len(new.all_rules),
@@ -87,7 +94,12 @@ def _finds(rule: Rule) -> tuple[str, bool]:
 
 
 def _told(rules: Iterable[tuple[Rule, str]]) -> tuple[Changed, ...]:
-    return tuple(Changed(rule.id, rule.title, rule.level, path) for rule, path in rules)
+    return tuple(Changed(rule.id, rule.title, rule.level, path, "", rule.level) for rule, path in rules)
+
+
+def _both(before: _Keyed, after: _Keyed, keys: Sequence[str]) -> tuple[Changed, ...]:
+    told = _told(after[key] for key in keys)
+    return tuple(one._replace(old_level=before[key][0].level) for one, key in zip(told, keys, strict=True))
 
 
 def _by_key(rules: Iterable[Rule], folder: Path) -> Iterator[tuple[str, tuple[Rule, str]]]:
