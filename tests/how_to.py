@@ -10,7 +10,7 @@ A page is made of fenced blocks, taken from its top to its end:
   admitted. ``ini`` is a part of the systemd unit; ``tests/system/test_how_to.py`` has systemd read it.
 - Other kinds are shown by what the test puts in their place (``Stage.shows``), such as a mail server.
 
-``...`` at the end of an expected line stands for the rest of it. Times and ids stand for any.
+``...`` in an expected line stands for anything. Times and ids stand for any.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def normal(text: str) -> list[str]:
 
 def is_shown(expected: str, line: str) -> bool:
     """Return whether a normal line is the expected one."""
-    return line.startswith(expected[:-3]) if expected.endswith("...") else line == expected
+    return re.fullmatch(".*".join(map(re.escape, expected.split("..."))), line) is not None
 
 
 @dataclass
@@ -112,6 +112,7 @@ class Stage:
         within: A command that runs the ones behind it.
         is_ready: Whether the monitor can be sent events to, besides that it says it runs.
         shows: Kind of block -> what there is to be seen of it by now.
+        on_written: File of a page -> what happens once it was written, such as a daemon that takes it.
         peer: Whom alerts go to, for the test to look at.
     """
 
@@ -121,6 +122,7 @@ class Stage:
     within: Sequence[str] = ()
     is_ready: Callable[[], bool] = lambda: True
     shows: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    on_written: Mapping[str, Callable[[], object]] = field(default_factory=dict)
     peer: Any = None
     monitor: Monitor | None = field(default=None, init=False)
 
@@ -174,6 +176,8 @@ class Stage:
         file = Path(self.here(path))
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(self.here(text))
+        if path in self.on_written:
+            self.on_written[path]()
 
     def start(self, command: str = f"sigma-pyeval monitor -c {CONFIGURATION}", shown: str = "") -> Monitor:
         """Start the monitor; return when it can be sent events to and has shown what it is expected to."""
@@ -287,9 +291,13 @@ class Stage:
             except sqlite3.DatabaseError:  # not made yet, or copied while it was written to
                 return False
 
+    @property
+    def path(self) -> str:
+        """Where commands are looked for: those of the project first."""
+        return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
     def _environment(self) -> dict[str, str]:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self.environment}
+        return {**os.environ, "PATH": self.path, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self.environment}
 
 
 @dataclass

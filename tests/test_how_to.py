@@ -127,3 +127,17 @@ def test_a_page_does_what_it_shows(name: str, tmp_path: Path) -> None:
     """From its first block to its last, behind what the index says to begin with."""
     with MACHINES.get(name, any_machine)(tmp_path) as stage:
         stage.follow(HOW_TO / name)
+
+
+ROOT_LOGS_IN = 'echo "$(date +%FT%T%:z) web-1 sshd[1]: Accepted password for root from 203.0.113.7" >> /var/log/auth.log'
+SENT = "touch /var/log/auth.log"
+
+MISTAKES: list[tuple[str, str, dict[str, str], str, str]] = [
+    # page, a part of the message, in the configuration: what -> what instead, before the monitor is run, once it runs
+    ("index.md", "did you mean", {"paths: [/var": "pths: [/var"}, "", ""),
+    ("index.md", "no rule could be loaded", {"[/etc/sigma-pyeval/rules]": "[/var/log]"}, "", ""),
+    ("from-files.md", "there is no /var/log/auth.log", {}, "--check", ""),
+    ("from-files.md", "no file matches", {}, "--check", ""),
+    ("from-files.md", "is a directory", {'"/var/log/app/*.log"': "/var/log/app"}, "mkdir /var/log/app --check", ""),
+    ("from-files.md", "Permission denied", {}, "touch /var/log/auth.log; chmod 0 /var/log/auth.log; nobody", ""),
+]
