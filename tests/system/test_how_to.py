@@ -21,7 +21,8 @@ from ..how_to import HOW_TO, Stage, blocks, pages
 from ..monitor.service import free_port
 from ..test_how_to import EXTERNAL
 from .kafka_broker import tansu
-from .test_syslog import needs_gnutls, program, rsyslogd
+from .test_packaging import analyze, unit  # noqa: F401 (a fixture)
+from .test_syslog import program, rsyslogd
 
 pytestmark = pytest.mark.system
 
@@ -177,3 +178,18 @@ def test_a_page_does_what_it_shows(name: str, tmp_path: Path) -> None:
     """From its first block to its last, behind what the index says to begin with."""
     with MACHINES[name](tmp_path) as stage:
         stage.follow(HOW_TO / name)
+
+
+PARTS = [pytest.param(block.text, id=page.stem) for page in pages() for block in blocks(page, "ini")]
+
+
+@pytest.mark.parametrize("text", PARTS)
+def test_systemd_takes_the_parts_of_the_unit(text: str, unit: Path) -> None:
+    """As an override of the unit; a word that it does not know would be told."""
+    override = unit.with_name(f"{unit.name}.d") / "override.conf"
+    override.parent.mkdir()
+    override.write_text(text)
+    done = analyze("verify", "--man=no", unit)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    override.write_text(text.replace("[Service]\n", "[Service]\nNoSuchSetting=1\n"))
+    assert "NoSuchSetting" in analyze("verify", "--man=no", unit).stderr
