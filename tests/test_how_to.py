@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import os
 import shutil
 import ssl
@@ -21,8 +20,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from sigma.pyeval.monitor.kinds import SINKS, SOURCES
 
 from .how_to import CONFIGURATION, HOW_TO, INDEX, Block, Stage, blocks, messages, pages
-from .monitor.serving import serving
 from .monitor.service import free_port
+from .monitor.serving import serving
 from .monitor.syslog_senders import Certificates
 from .monitor.test_email import Mailbox
 from .monitor.test_email import serving as serving_mail
@@ -31,10 +30,18 @@ from .monitor.test_webhook import Vendor
 EXTERNAL = {"from-journald.md", "from-auditd.md", "from-kafka.md", "from-syslog.md", "to-kafka.md", "to-syslog.md"}
 """Pages that ``tests/system/test_how_to.py`` follows."""
 
-ADMITTED = {"apt-get", "auditctl", "install", "journalctl", "ln", "python3", "rm", "systemctl", "/opt/sigma-pyeval/bin/pip"}
+ADMITTED = {
+    "apt-get",
+    "auditctl",
+    "install",
+    "journalctl",
+    "ln",
+    "python3",
+    "rm",
+    "systemctl",
+    "/opt/sigma-pyeval/bin/pip",
+}
 """Programs in blocks that are not run: they change the machine, or need systemd as process 1 or the kernel's audit."""
-
-
 
 
 @contextmanager
@@ -49,10 +56,11 @@ def with_secrets_and_certificate(folder: Path) -> Iterator[Stage]:
     """The same with what the second configuration of the page names: a certificate and a token."""
     certificates = Certificates(folder)
     with any_machine(folder) as stage:
-        for source, name in ((certificates.certificate, "server.pem"), (certificates.key, "server.key")):
-            stage.write(f"/etc/sigma-pyeval/{name}", source.read_text())
-        stage.write("/etc/sigma-pyeval.secrets/token", "a-token-of-some-length")
-        Path(stage.here("/etc/sigma-pyeval.secrets/token")).chmod(0o600)
+        stage.environment["CREDENTIALS_DIRECTORY"] = stage.here("/etc/sigma-pyeval.secrets")
+        stage.write("/etc/sigma-pyeval/server.pem", certificates.certificate.read_text())
+        for name, secret in (("key", certificates.key.read_text()), ("token", "a-token-of-some-length")):
+            stage.write(f"/etc/sigma-pyeval.secrets/{name}", secret)
+            Path(stage.here(f"/etc/sigma-pyeval.secrets/{name}")).chmod(0o600)
         yield stage
 
 
@@ -122,8 +130,6 @@ MACHINES = {
 }
 
 
-
-
 @pytest.mark.parametrize("name", sorted({page.name for page in pages()} - EXTERNAL))
 def test_a_page_does_what_it_shows(name: str, tmp_path: Path) -> None:
     """From its first block to its last, behind what the index says to begin with."""
@@ -131,13 +137,17 @@ def test_a_page_does_what_it_shows(name: str, tmp_path: Path) -> None:
         stage.follow(HOW_TO / name)
 
 
-
 LOGIN = 'echo "$(date +%FT%T%:z) web-1 sshd[1]: Accepted password for root from 203.0.113.7" >> /var/log/auth.log'
 MONITOR = f"sigma-pyeval monitor -c {CONFIGURATION}"
 LOG = "touch /var/log/auth.log"
 SECRETS = "mkdir -m 700 /etc/sigma-pyeval.secrets; echo https://hooks.slack.com/x | tee /etc/sigma-pyeval.secrets/webhook > /etc/sigma-pyeval.secrets/mail"
 LISTENER = "python3 -c 'import socket, time; s = socket.create_server((\"127.0.0.1\", {})); time.sleep(60)' & sleep 1"
-PLAIN = {"    tls:\n": "", "      listen: 0.0.0.0:6514\n": "", "      certificate: /etc/sigma-pyeval/server.pem\n": "", "      key: /etc/sigma-pyeval/server.key\n": ""}
+PLAIN = {
+    "    tls:\n": "",
+    "      listen: 0.0.0.0:6514\n": "",
+    "      certificate: /etc/sigma-pyeval/server.pem\n": "",
+    "      key: ${CREDENTIALS_DIRECTORY}/key\n": "",
+}
 POWERLESS = ("setpriv", "--bounding-set=-all")
 """Root without the capabilities by which it reads every file and takes every port."""
 
@@ -190,7 +200,11 @@ def with_mistakes(folder: Path) -> Iterator[Stage]:
         portal.wrap_async_context_manager(serving(vendor.routes, tls=tls)) as address,
         Stage(
             folder / "root",
-            stands={"hooks.slack.com answers": "localhost answers", "hooks.slack.com": address.replace("127.0.0.1", "localhost"), **ports},
+            stands={
+                "hooks.slack.com answers": "localhost answers",
+                "hooks.slack.com": address.replace("127.0.0.1", "localhost"),
+                **ports,
+            },
             environment={"SSL_CERT_FILE": str(certificates.ca)},
         ) as stage,
     ):
@@ -254,7 +268,9 @@ def test_all_kinds_have_a_page_and_all_pages_are_listed() -> None:
     assert all(f"]({page.name})" in INDEX.read_text() for page in pages() if page != INDEX)
 
 
-@pytest.mark.parametrize("part", blocks(HOW_TO / "to-webhook.md", "yaml"), ids=lambda block: block.text.split("\n")[-2][:50])
+@pytest.mark.parametrize(
+    "part", blocks(HOW_TO / "to-webhook.md", "yaml"), ids=lambda block: block.text.split("\n")[-2][:50]
+)
 def test_each_preset_of_the_page_delivers(part: Block, tmp_path: Path) -> None:
     """Every sink that the page writes sends the alert to the vendor it names."""
     main = next(block for block in blocks(HOW_TO / "to-webhook.md", "yaml") if block.path)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -17,10 +17,11 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from ..conftest import ROOT
-from ..how_to import HOW_TO, Stage, blocks, pages
+from ..how_to import CONFIGURATION, HOW_TO, Stage, blocks, pages
 from ..monitor.service import free_port
 from ..test_how_to import EXTERNAL
 from .kafka_broker import tansu
+from .test_journald import BEGAN, WRITER, audit, write
 from .test_packaging import analyze, unit  # noqa: F401 (a fixture)
 from .test_syslog import program, rsyslogd
 
@@ -180,11 +181,32 @@ def test_a_page_does_what_it_shows(name: str, tmp_path: Path) -> None:
         stage.follow(HOW_TO / name)
 
 
+def test_audit_records_come_through_the_journal(tmp_path: Path) -> None:
+    """The page's second way: what journald keeps of the same records is the same alert."""
+    main, part = blocks(HOW_TO / "from-auditd.md", "yaml")
+    if not os.path.exists(WRITER):
+        pytest.skip("no systemd-journal-remote (Debian: apt-get install systemd-journal-remote)")
+    records = [
+        re.match(r"type=(\w+) msg=audit\([^)]*\): (.*)", line)
+        for line in AUDIT_LOG.read_text().splitlines()
+        if ":9102)" in line
+    ]
+    entries = [audit(9102, found[1], found[2]) for found in records if found]
+    with with_journald(tmp_path) as stage:
+        stage.write(CONFIGURATION, main.text)
+        stage.replace(part.text)
+        stage.start(f"sigma-pyeval monitor -c {CONFIGURATION}")
+        stage.until_begun()
+        [machine] = (stage.peer / "run" / "log" / "journal").iterdir()
+        write(machine / "audit.journal", *entries, at=int(time.time()) - BEGAN)
+        stage.show("TIME medium: Download Into A World-Writable Folder...")
+
+
 PARTS = [pytest.param(block.text, id=page.stem) for page in pages() for block in blocks(page, "ini")]
 
 
 @pytest.mark.parametrize("text", PARTS)
-def test_systemd_takes_the_parts_of_the_unit(text: str, unit: Path) -> None:
+def test_systemd_takes_the_parts_of_the_unit(text: str, unit: Path) -> None:  # noqa: F811
     """As an override of the unit; a word that it does not know would be told."""
     override = unit.with_name(f"{unit.name}.d") / "override.conf"
     override.parent.mkdir()
