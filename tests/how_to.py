@@ -314,12 +314,12 @@ def _is_listening(address: str) -> bool:
 def _noted(state: Path) -> set[str]:
     """Return the sources that have a checkpoint, from a copy of the state, which the monitor keeps for itself."""
     with tempfile.TemporaryDirectory() as copy:
-        for file in state.glob("state.sqlite*"):
-            shutil.copy(file, copy)
         try:
+            for file in state.glob("state.sqlite*"):
+                shutil.copy(file, copy)
             with contextlib.closing(sqlite3.connect(f"{copy}/state.sqlite")) as base:
                 return {name for (name,) in base.execute("SELECT source FROM checkpoints")}
-        except sqlite3.DatabaseError:  # not made yet, or copied while it was written to
+        except (sqlite3.DatabaseError, FileNotFoundError):  # not made yet, or copied while it was written to
             return set()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -19,7 +17,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from sigma.pyeval.monitor.kinds import SINKS, SOURCES
 
-from .how_to import CONFIGURATION, HOW_TO, INDEX, Block, Stage, blocks, messages, pages
+from .conftest import ROOT
+from .how_to import CONFIGURATION, HOW_TO, INDEX, Block, Stage, blocks, pages
 from .monitor.service import free_port
 from .monitor.serving import serving
 from .monitor.syslog_senders import Certificates
@@ -141,117 +140,12 @@ LOGIN = 'echo "$(date +%FT%T%:z) web-1 sshd[1]: Accepted password for root from 
 MONITOR = f"sigma-pyeval monitor -c {CONFIGURATION}"
 LOG = "touch /var/log/auth.log"
 SECRETS = "mkdir -m 700 /etc/sigma-pyeval.secrets; echo https://hooks.slack.com/x | tee /etc/sigma-pyeval.secrets/webhook > /etc/sigma-pyeval.secrets/mail"
-LISTENER = "python3 -c 'import socket, time; s = socket.create_server((\"127.0.0.1\", {})); time.sleep(60)' & sleep 1"
-PLAIN = {
-    "    tls:\n": "",
-    "      listen: 0.0.0.0:6514\n": "",
-    "      certificate: /etc/sigma-pyeval/server.pem\n": "",
-    "      key: ${CREDENTIALS_DIRECTORY}/key\n": "",
-}
-POWERLESS = ("setpriv", "--bounding-set=-all")
-"""Root without the capabilities by which it reads every file and takes every port."""
-
-MISTAKES: list[tuple[str, str, dict[str, str], str, str]] = [
-    # page, part of its message, changes of the configuration, what is done before, what then: --check, a command once it runs, or nothing
-    ("index.md", "did you mean", {"paths: [/var": "pths: [/var"}, "", "--check"),
-    ("index.md", "no rule could be loaded", {"[/etc/sigma-pyeval/rules]": "[/var/log]"}, "", "--check"),
-    ("index.md", "no rule files", {"[/etc/sigma-pyeval/rules]": "[/var/log]"}, "", "--check"),
-    ("from-files.md", "there is no /var/log/auth.log", {}, "", "--check"),
-    ("from-files.md", "no file matches", {}, "", "--check"),
-    ("from-files.md", "not a regular file", {'"/var/log/app/*.log"': "/var/log/app"}, "mkdir /var/log/app", ""),
-    ("from-files.md", "Permission denied", {}, "echo old > /var/log/auth.log; chmod 0 /var/log/auth.log", "powerless"),
-    ("from-auditd.md", "Permission denied", {}, "mkdir /var/log/audit; echo old > /var/log/audit/audit.log; chmod 0 /var/log/audit/audit.log", "powerless"),
-    ("from-web-servers.md", "not a line", {}, "mkdir /var/log/nginx; touch /var/log/nginx/access.log", "echo '203.0.113.7 200 GET /' >> /var/log/nginx/access.log"),
-    ("from-journald.md", "cannot be started", {"type: journald": "type: journald\n    program: /usr/bin/journalctl-none"}, "", ""),
-    ("from-journald.md", "patterns are not taken", {"type: journald": "type: journald\n    units: [ssh*]"}, "", "--check"),
-    ("from-stdin.md", "is closed", {}, "", "<&-"),
-    ("from-http.md", "without TLS", {"127.0.0.1": "0.0.0.0"}, "", "--check"),
-    ("from-http.md", "answered 401", {"listen:": "token: a-token-of-some-length\n  listen:"}, "", "curl -s -d '{}' http://127.0.0.1:8750/ingest/web"),
-    ("from-http.md", "answered 400", {}, "", "curl -s -d 'no JSON' http://127.0.0.1:8750/ingest/web"),
-    ("from-http.md", "in use", {}, LISTENER.format(8750), ""),
-    ("from-syslog.md", "beyond loopback", {**PLAIN, "    insecure: true\n": ""}, "", "--check"),
-    ("from-syslog.md", "no such file", {}, "", "--check"),
-    ("from-syslog.md", "CAP_NET_BIND_SERVICE", {**PLAIN, "5514": "514"}, "", "powerless"),
-    ("from-syslog.md", "in use", PLAIN, LISTENER.format(5514), ""),
-    ("from-kafka.md", "bootstrap", {"kafka1.example:9092": "localhost:9092"}, "", ""),
-    ("to-kafka.md", "bootstrap", {"kafka1.example:9092": "localhost:9092"}, LOG, LOGIN),
-    ("to-file.md", "no folder", {"/var/log/sigma-pyeval/": "/var/log/alerts/"}, "", "--check"),
-    ("to-file.md", "alerts are kept", {"/var/log/sigma-pyeval/": "/var/log/alerts/"}, LOG, LOGIN),
-    ("to-webhook.md", "cannot be read", {}, LOG, "--check"),
-    ("to-webhook.md", "everybody may read", {}, LOG + ";" + SECRETS + "; chmod 644 /etc/sigma-pyeval.secrets/webhook", "--check"),
-    ("to-webhook.md", "takes no token", {"min_level: high": "token: xoxb"}, LOG + ";" + SECRETS, "--check"),
-    ("to-webhook.md", "answers 404", {}, LOG + ";" + SECRETS, LOGIN),
-    ("to-syslog.md", "Connect call failed", {}, LOG, LOGIN),
-    ("to-syslog.md", "tls is given", {"port: 10514": "tls: {}"}, LOG, "--check"),
-    ("to-email.md", "Connect call failed", {"mail.example.org": "127.0.0.1", "linger: 5": "linger: 0"}, LOG + ";" + SECRETS, LOGIN),
-    ("to-email.md", "go together", {"username: sigma": "timeout: 10"}, LOG + ";" + SECRETS, "--check"),
-]  # fmt: skip
-
-
-@contextmanager
-def with_mistakes(folder: Path) -> Iterator[Stage]:
-    """A machine whose ports nobody listens on, but for Slack, which knows nobody."""
-    certificates = Certificates(folder)
-    tls = {"certificate": str(certificates.certificate), "key": str(certificates.key)}
-    vendor = Vendor(lambda body: PlainTextResponse("no_service", 404))
-    ports = {name: name.replace(port, str(free_port())) for name, port in (("8750", "8750"), ("5514", "5514"), ("9092", "9092"), ("587", "587"), ("10514", "10514"))}  # fmt: skip
-    with (
-        start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(serving(vendor.routes, tls=tls)) as address,
-        Stage(
-            folder / "root",
-            stands={
-                "hooks.slack.com answers": "localhost answers",
-                "hooks.slack.com": address.replace("127.0.0.1", "localhost"),
-                **ports,
-            },
-            environment={"SSL_CERT_FILE": str(certificates.ca)},
-        ) as stage,
-    ):
-        stage.environment["CREDENTIALS_DIRECTORY"] = stage.here("/etc/sigma-pyeval.secrets")
-        yield stage
-
-
-@pytest.mark.parametrize(
-    ("name", "part", "changes", "before", "then"), MISTAKES, ids=[f"{row[0]}: {row[1]}" for row in MISTAKES]
-)
-def test_a_mistake_is_told_as_the_page_says(
-    name: str, part: str, changes: dict[str, str], before: str, then: str, tmp_path: Path
-) -> None:
-    """The line that the page explains is what the program prints."""
-    [message] = [text for text in messages(HOW_TO / name) if part in text]
-    page = HOW_TO / (name if name != INDEX.name else "from-files.md")
-    text = next(block.text for block in blocks(page, "yaml") if block.path == CONFIGURATION)
-    for old, new in changes.items():
-        assert old in text
-        text = text.replace(old, new)
-    with with_mistakes(tmp_path) as stage:
-        stage.write(CONFIGURATION, text)
-        assert stage.run(f"({before or ':'}) > /dev/null 2>&1").returncode == 0
-        if then == "powerless" and os.geteuid() == 0:
-            if shutil.which(POWERLESS[0]) is None:
-                pytest.skip(f"no {POWERLESS[0]} (Debian: apt-get install util-linux)")
-            stage.within = POWERLESS
-        if then.startswith("--"):
-            assert message in stage.there(stage.run(f"{MONITOR} {then}").stdout).splitlines()
-            return
-        stage.start(f"{MONITOR} {then}" if then.startswith("<") else MONITOR)
-        if " " in then:
-            stage.until_begun()
-            stage.run(then)
-        stage.show(f"...{message}")
-        stage.stop(in_order=False)
-
-
-def test_each_message_of_a_page_was_printed_by_the_program() -> None:
-    """None is explained that no test has seen."""
-    seen = {(name, text) for name, part, *_ in MISTAKES for text in messages(HOW_TO / name) if part in text}
-    assert {(page.name, text) for page in pages() for text in messages(page)} == seen
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
 def test_what_is_not_run_could_not_be(page: Path) -> None:
     """Blocks without a run hold what changes the machine and nothing else, and are shell at least."""
+    assert page.read_text().count("```") == 2 * len(blocks(page)), "a block without a kind"
     for block in blocks(page, "sh"):
         assert {line.split()[0] for line in block.text.splitlines()} <= ADMITTED
         assert subprocess.run(["bash", "-n"], input=block.text, text=True, check=False).returncode == 0
@@ -288,3 +182,19 @@ def test_each_preset_of_the_page_delivers(part: Block, tmp_path: Path) -> None:
         stage.run(LOGIN)
         monitor.until(lambda: len(stage.peer.requests) >= sinks)
         assert all(b"Root Logs In With A Password" in body for _, _, body in stage.peer.requests)
+
+
+def test_a_log_format_of_ones_own_is_read(tmp_path: Path) -> None:
+    """The page's second source, on a line that nginx would write with it."""
+    main, part = blocks(HOW_TO / "from-web-servers.md", "yaml")
+    line = (ROOT / "examples" / "logs" / "access.log").read_text().splitlines()[1]
+    with any_machine(tmp_path) as stage:
+        stage.write(CONFIGURATION, main.text)
+        stage.replace(part.text)
+        stage.write("/var/log/nginx/access.log", "")
+        stage.start(MONITOR)
+        stage.until_begun()
+        with Path(stage.here("/var/log/nginx/access.log")).open("a") as log:
+            log.write(f"{line} 0.004\n")
+        stage.show("...Path Traversal In A Request...")
+        assert "not read" not in stage.monitor.output
