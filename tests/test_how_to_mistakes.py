@@ -44,6 +44,7 @@ MISTAKES: list[tuple[str, str, dict[str, str], str, str]] = [
     ("from-web-servers.md", "not a line", {}, "mkdir /var/log/nginx; touch /var/log/nginx/access.log", "echo '203.0.113.7 200 GET /' >> /var/log/nginx/access.log"),
     ("from-journald.md", "cannot be started", {"type: journald": "type: journald\n    program: /usr/bin/journalctl-none"}, "", ""),
     ("from-journald.md", "patterns are not taken", {"type: journald": "type: journald\n    units: [ssh*]"}, "", "--check"),
+    ("from-journald.md", "alerts may raise alerts", {"type: file\n    path: /var/log/sigma-pyeval/alerts.jsonl": "type: stdout"}, "", "--check"),
     ("from-stdin.md", "is closed", {}, "", "<&-"),
     ("from-http.md", "without TLS", {"127.0.0.1": "0.0.0.0"}, "", "--check"),
     ("from-http.md", "answered 401", {"listen:": "token: a-token-of-some-length\n  listen:"}, "", "curl -s -d '{}' http://127.0.0.1:8750/ingest/web"),
