@@ -85,6 +85,8 @@ CHECKS: list[tuple[str, dict[str, Any], int, list[str]]] = [
     ("tag that no rule has", {"sinks": [{"type": "stdout", "tags": ["attack.t1*", "attack.t9*"]}]}, 0, ["sinks[0].tags: no loaded rule has 'attack.t9*'"]),
     ("level that no rule reaches", {"sinks": [{"type": "stdout", "min_level": "critical", "hosts": ["a"]}]}, 0, ["sinks[0]: min_level, tags and rules select none of the loaded rules; stdout will"]),
     ("hosts only", {"sinks": [{"type": "stdout", "hosts": ["a"]}]}, 0, []),
+    ("alerts into the journal that is read", {"sources": [{"type": "stdin"}, {"type": "journald"}], "sinks": [{"type": "stdout"}]}, 0, ["sinks[0]: a service's standard output is the journal, which sources[1] reads: alerts may raise alerts; write to a file instead"]),
+    ("alerts into a journal of which units are read", {"sources": [{"type": "journald", "units": ["ssh.service"]}], "sinks": [{"type": "stdout"}]}, 0, []),
     ("two at once", {"state": "{}/file", "sinks": [{"type": "file", "path": "{}/rules"}]}, 2, ["state: ", "sinks[0].path: "]),
 ]  # fmt: skip
 

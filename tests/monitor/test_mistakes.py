@@ -64,6 +64,8 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
     ('no mapping at all', "- rules\n", ['a configuration is a mapping of keys; see docs/monitor.md']),
     ('nothing at all', "", ['a configuration is a mapping of keys; see docs/monitor.md']),
     ('TLS files that are not there', written(server="server: {tls: {certificate: /nowhere/c.pem, key: /nowhere/k.pem}}"), ['server.tls.certificate: there is no such file', 'server.tls.key: there is no such file']),
+    ('TLS file of a listener that is not there', written(sources="sources: [{type: syslog, tls: {listen: 127.0.0.1:6514, certificate: /nowhere/c.pem, key: '{}/empty'}}]"), ['sources[0].tls.certificate: there is no such file']),
+    ('TLS file of a sink that is not there', written(sinks="sinks: [{type: syslog, host: h, tls: {ca: /nowhere/ca.pem}}]"), ['sinks[0].tls.ca: there is no such file']),
     ('port out of range', written(server="server: {listen: 127.0.0.1:99999}"), ['server.listen: not an address and a port such as 127.0.0.1:8750 or [::1]:8750']),
     ('address without a port', written(server="server: {listen: 127.0.0.1}"), ['server.listen: not an address and a port such as 127.0.0.1:8750 or [::1]:8750']),
     ('beyond loopback without TLS', written(server="server: {listen: 0.0.0.0:8750, token: 0123456789abcdef}"), ['server: listen is beyond loopback without TLS: give tls, or insecure: true if that is meant']),

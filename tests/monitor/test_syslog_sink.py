@@ -62,8 +62,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
         ({"host": "h", "max_message_bytes": 1_000}, "max_message_bytes"),
         ({"host": "h", "transport": "udp", "max_message_bytes": 65_508}, "a datagram has at most 65507 bytes"),
         ({"host": "h", "transport": "tcp", "tls": {}}, "tls is given, but transport is tcp"),
-        ({"host": "h", "tls": {"ca": "/absent"}}, "ca, certificate or key cannot be used"),
-        ({"host": "h", "tls": {"certificate": "/absent"}}, "certificate and key go together"),
+        ({"host": "h", "tls": {"ca": "/absent"}}, "does not point to a file"),
+        ({"host": "h", "tls": {"ca": __file__}}, "ca, certificate or key cannot be used"),
+        ({"host": "h", "tls": {"certificate": __file__}}, "certificate and key go together"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], finding: str) -> None:

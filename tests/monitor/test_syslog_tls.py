@@ -37,7 +37,6 @@ def test_the_files_are_checked_at_the_start(certificates: Certificates, tmp_path
     key = load_pem_private_key(certificates.key.read_bytes(), None)
     encrypted.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
     for wrong in (
-        {"certificate": tmp_path / "absent"},
         {"key": certificates.client_key},
         {"key": encrypted},  # OpenSSL would ask for the passphrase at the terminal
         {"client_ca": certificates.key},

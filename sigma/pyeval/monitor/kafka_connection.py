@@ -18,6 +18,9 @@ from .settings import Settings
 
 _BROKER = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s\[\]:/,@]+):(\d{1,5})")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_ADDRESS = re.compile(r"\('([^']*)', (\d+), <AddressFamily\.\w+: \d+>\)")
+"""A broker as aiokafka's errors write it."""
+
 _HIGHEST_PORT: Final = 65_535
 
 
@@ -144,8 +147,11 @@ def client_options(connection: KafkaConnection) -> dict[str, Any]:
 
 
 def in_words(error: BaseException) -> str:
-    """Return what *error* says, on one line and free of control characters; its kind where it says nothing."""
-    text = str(error).strip()
+    """Return what *error* says, on one line and free of control characters; its kind where it says nothing.
+
+    Brokers are written as in the configuration.
+    """
+    text = _ADDRESS.sub(r"\1:\2", str(error).strip())
     kind = type(error).__name__
     return printable(text if kind in text or not text else f"{kind}: {text}") or kind
 

@@ -18,7 +18,9 @@ from .configuration import Configuration
 from .settings import SinkSettings
 from .sinks.file import FileSinkSettings
 from .sinks.selection import selects
+from .sinks.stdout import StdoutSettings
 from .sources.file import FileSourceSettings
+from .sources.journald import JournaldSettings
 
 
 class Finding(NamedTuple):
@@ -30,7 +32,7 @@ class Finding(NamedTuple):
 
 
 def files_met(configuration: Configuration) -> Iterator[Finding]:
-    """Yield what is amiss with the state, with files of sources, and with those of sinks."""
+    """Yield what is amiss with the state, with files of sources, with those of sinks, and where alerts would be read again."""
     yield from _state(configuration.state)
     for secret in configuration.secret_files:
         if secret.is_open_to_others():
@@ -42,6 +44,7 @@ def files_met(configuration: Configuration) -> Iterator[Finding]:
     for number, sink in enumerate(configuration.sinks):
         if isinstance(sink, FileSinkSettings):
             yield from _sink_file(f"sinks[{number}].path", Path(sink.path))
+    yield from _own_alerts(configuration)
 
 
 def rules_met(configuration: Configuration, rules: Iterable[Rule]) -> Iterator[Finding]:
@@ -83,6 +86,22 @@ def _source_file(place: str, path: str) -> Iterator[Finding]:
         yield Finding(place, f"{path} is a directory; write a pattern such as {path.rstrip('/')}/*.log")
     elif not os.access(path, os.R_OK):
         yield Finding(place, f"this user cannot read {path}")
+
+
+def _own_alerts(configuration: Configuration) -> Iterator[Finding]:
+    # What a rule matched stands in its alert: one without a service matches that again, for ever.
+    reads_all = [
+        number
+        for number, source in enumerate(configuration.sources)
+        if isinstance(source, JournaldSettings)
+        and not (
+            source.units or source.matches or source.directory or source.files or source.namespace not in (None, "*")
+        )
+    ]
+    for number, sink in enumerate(configuration.sinks):
+        if reads_all and isinstance(sink, StdoutSettings):
+            text = f"a service's standard output is the journal, which sources[{reads_all[0]}] reads: alerts may raise alerts"
+            yield Finding(f"sinks[{number}]", f"{text}; write to a file instead")
 
 
 def _sink_file(place: str, path: Path) -> Iterator[Finding]:

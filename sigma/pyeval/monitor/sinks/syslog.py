@@ -7,10 +7,9 @@ import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, FilePath, model_validator
 
 from sigma.pyeval.output import printable
 
@@ -46,13 +45,13 @@ Host = Annotated[str, AfterValidator(_host), Field(min_length=1)]
 class SyslogTls(Settings):
     """How the receiver proves who it is, and how the sink does."""
 
-    ca: Path | None = None
+    ca: FilePath | None = None
     """PEM file of the authorities that the receiver's certificate must come from; those of the system unless given."""
 
-    certificate: Path | None = None
+    certificate: FilePath | None = None
     """PEM file of the certificate that the receiver asks for, with those between it and the root."""
 
-    key: Path | None = None
+    key: FilePath | None = None
     """PEM file of its private key, without a passphrase; needed with ``certificate``."""
 
     server_name: Host | None = None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, FilePath, model_validator
 
 from ..settings import Settings
 from .addresses import ListenAddress
@@ -22,13 +22,13 @@ class TlsListener(Settings):
     listen: ListenAddress
     """IP address and port, ``0.0.0.0:6514`` or ``[::]:6514``; port 0 takes a free one."""
 
-    certificate: Path
+    certificate: FilePath
     """PEM file of the certificate that senders see, with those between it and the root."""
 
-    key: Path
+    key: FilePath
     """PEM file of its private key, without a passphrase."""
 
-    client_ca: Path | None = None
+    client_ca: FilePath | None = None
     """PEM file of the authorities whose client certificates are accepted; senders need one then. Without it anyone may send."""
 
     minimum_version: Literal["1.2", "1.3"] = "1.2"
