@@ -81,6 +81,15 @@ def test_what_is_ready(sources: dict[str, Any], sinks: dict[str, Any], ready: bo
     assert checked.summary().startswith("ready" if ready else "not ready: ")
 
 
+def test_correlation_rules_count() -> None:
+    """As in the log and in ``--check``."""
+    correlation = "correlation: {type: event_count, rules: [t], timespan: 1m, condition: {gte: 2}}"
+    ruleset = parse_rules(f"{RULE}\nname: t\n---\ntitle: Often\n{correlation}\n")
+    checked = Readiness(lambda: ruleset, {}, {})
+    assert checked.summary() == "ready: 2 rules, 0 sources, 0 sinks"
+    assert [check.finding.state for check in checked.look() if check.finding.check == "rules"] == ["2 rules loaded"]
+
+
 def test_without_rules_nothing_is_ready() -> None:
     assert not readiness({}, {}, rules=False).is_ready()
     assert readiness({}, {}).is_ready()

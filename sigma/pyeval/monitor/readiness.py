@@ -130,7 +130,7 @@ class Readiness:
         """Return one line: what is not as it should be, or how much runs."""
         wrong = [check.finding for check in self.look() if not check.finding.ok]
         if not wrong:
-            parts = (len(self._ruleset()), "rule"), (len(self._sources), "source"), (len(self._sinks), "sink")
+            parts = (len(self._ruleset().all_rules), "rule"), (len(self._sources), "source"), (len(self._sinks), "sink")
             return "ready: " + ", ".join(counted(*part) for part in parts)
         word = "not ready" if any(one.required for one in wrong) else "ready, but"
         return f"{word}: " + "; ".join(f"{one.check}: {one.state}" for one in wrong)
@@ -138,7 +138,8 @@ class Readiness:
     def _findings(self) -> Iterator[Finding]:
         ruleset = self._ruleset()
         left_out = f", {counted(len(ruleset.errors), 'rule')} left out" if ruleset.errors else ""
-        yield Finding("rules", len(ruleset) > 0, f"{counted(len(ruleset), 'rule')} loaded{left_out}")
+        rules = len(ruleset.all_rules)
+        yield Finding("rules", rules > 0, f"{counted(rules, 'rule')} loaded{left_out}")
         yield self._spool()
         if stuck := self.stuck():
             yield Finding("progress", ok=False, state=stuck)

@@ -46,7 +46,7 @@ class PartsHealth:
         hits = await self._store.exception_hits()
         used = await self._store.used_bytes()
         return {
-            "rules": len(self._ruleset().rules),
+            "rules": len(self._ruleset().all_rules),
             "sources": list(self._told_sources()),
             "sinks": list(self._told_sinks(await self._store.waiting())),
             "spool": {"used_bytes": used, "most_bytes": self._store.most_bytes},
