@@ -93,6 +93,8 @@ def test_text_that_is_no_utf_8(column: pa.Array, expected: list[Any]) -> None:
         (b'{"a": null, "b": [1, {"c": true}]}', {"a": None, "b": [1, {"c": True}]}),
         (b'{"a": NaN, "b": -Infinity}', {"a": "NaN", "b": "-Infinity"}),
         (b'{"a": 18446744073709551615, "b": 18446744073709551616}', {"a": 2**64 - 1, "b": 2.0**64}),
+        (b'{"a": 1e999, "b": ' + b"9" * 400 + b"}", {"a": "1e999", "b": "9" * 400}),
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
         (b'{"a": "\\ud800"}', {"a": "\ud800"}),
         (b'{"a": "\xff"}', {"a": "\N{REPLACEMENT CHARACTER}"}),
         (b"[1]", "a JSON object is needed, not list"),

@@ -60,7 +60,8 @@ def column_events(column: pyarrow.Array) -> list[Event | str]:
 def json_event(text: bytes) -> Event | str:
     """Return the event in a JSON text, or why there is none.
 
-    ``NaN`` and ``Infinity`` are their text, integers beyond 64 bits are floats, as elsewhere where logs are read.
+    ``NaN``, ``Infinity`` and numbers beyond a double are their text, integers beyond 64 bits are floats, a byte order mark is
+    passed over, as elsewhere where logs are read.
     """
     try:
         value = _read_json(text)
@@ -160,14 +161,18 @@ def _with_bytes(kind: pyarrow.DataType) -> pyarrow.DataType:
 def _json_reader() -> Callable[[bytes], Any]:
     """Return a reader of JSON: orjson where a worker has it, and the standard library for what that refuses."""
 
-    def integer(text: str) -> int | float:
-        value = int(text) if len(text) <= _WIDEST_INT_BITS else None
-        return float(text) if value is None or value.bit_length() > _WIDEST_INT_BITS else value
+    def real(text: str) -> float | str:
+        number = float(text)
+        return number if math.isfinite(number) else text
 
-    lenient = json.JSONDecoder(strict=False, parse_constant=str, parse_int=integer)
+    def integer(text: str) -> int | float | str:
+        value = int(text) if len(text) <= _WIDEST_INT_BITS else None
+        return real(text) if value is None or value.bit_length() > _WIDEST_INT_BITS else value
+
+    lenient = json.JSONDecoder(strict=False, parse_constant=str, parse_int=integer, parse_float=real)
 
     def read(text: bytes) -> Any:
-        return lenient.decode(text.decode("utf-8", "replace"))
+        return lenient.decode(text.decode("utf-8-sig", "replace"))
 
     try:
         import orjson
