@@ -7,6 +7,7 @@ import importlib
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 
 from sigma.pyeval import Ruleset, parse_rules
-from sigma.pyeval.codegen import emit_linked, emit_runtime, emit_standalone
+from sigma.pyeval.codegen import EMBEDDED, EMBEDDED_CORRELATION, emit_linked, emit_runtime, emit_standalone
 from sigma.pyeval.spark import worker
 from sigma.pyeval.spark.driver import _WORKER_FILES, SparkDetectionError, _ship
 
@@ -146,6 +147,17 @@ def test_the_text_that_is_shipped_needs_nothing_of_ours(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-I", "-S", "-c", program, str(tmp_path)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[0] [1, 2]\n"
+
+
+@pytest.mark.parametrize("files", [_WORKER_FILES, EMBEDDED + EMBEDDED_CORRELATION], ids=["worker", "standalone"])
+def test_no_name_is_taken_twice(files: tuple[str, ...]) -> None:
+    """The files of one module share their names: the second function of a name would silently take the place of the first."""
+    names = Counter(
+        node.name if isinstance(node, (ast.FunctionDef, ast.ClassDef)) else ast.unparse(node.targets[0])
+        for node in ast.parse(emit_runtime(files)).body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Assign))
+    )
+    assert [name for name, count in names.items() if count > 1 and name != "Event"] == []
 
 
 def test_the_driver_needs_no_spark_to_be_imported() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..ruleset import Ruleset
 
-_WORKER_FILES = ("rules.py", "events.py", "routing.py", "spark/columns.py", "spark/worker.py")
+_WORKER_FILES = ("rules.py", "events.py", "routing.py", "spark/moments.py", "spark/columns.py", "spark/worker.py")
 """The files of this package, in order, that workers run where nothing is installed."""
 
 _INSTALLED_WORKER = "sigma.pyeval.spark.worker"
