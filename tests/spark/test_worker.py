@@ -49,8 +49,14 @@ def detected(
 ) -> list[dict[str, Any]]:
     """Return the rows of what the worker yields for one batch."""
     text = EMIT[delivery](ruleset.rules)
-    rules = module_of(text, f"rules_{hash((text, route))}")
-    options = {"columns": batch.schema.names, "event": None, "keep": batch.schema.names, "route": route} | options
+    rules = module_of(text, f"rules_{hash((text, route, options.get('members')))}")
+    options = {
+        "columns": batch.schema.names,
+        "event": None,
+        "keep": batch.schema.names,
+        "route": route,
+        "members": False,
+    } | options
     return [row for found in worker.detect(iter([batch]), rules, **options) for row in found.to_pylist()]
 
 
@@ -95,6 +101,22 @@ def test_a_log_source_leaves_out_rules(delivery: str) -> None:
 
 
 @pytest.mark.parametrize("delivery", EMIT)
+def test_rules_that_serve_only_correlations(delivery: str) -> None:
+    """As in ``match``: left out, unless they are asked for."""
+    rules = parse_rules(
+        rule_yaml("s: {Image: x}\ncondition: s", "Member", extra="name: member\n")
+        + "---\n"
+        + rule_yaml("s: {Image: x}\ncondition: s", "Other")
+        + "---\ntitle: C\ncorrelation: {type: event_count, rules: [member], timespan: 1m, condition: {gte: 2}}\n"
+    )
+    batch = pa.RecordBatch.from_pylist([{"Image": "x"}])
+    for members in (False, True):
+        found = [row["rule"]["title"] for row in detected(rules, delivery, batch, members=members)]
+        assert found == [match.rule.title for match in rules.match({"Image": "x"}, members=members)]
+        assert len(found) == 1 + members
+
+
+@pytest.mark.parametrize("delivery", EMIT)
 def test_what_is_no_event_comes_back(delivery: str) -> None:
     """With the reason, and no rule."""
     batch = pa.RecordBatch.from_pylist(
@@ -113,7 +135,9 @@ def test_many_matches_come_in_parts(delivery: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(worker, "MOST_MATCHES", 3)
     rules = module_of(EMIT[delivery](RULES.rules), f"parts_{delivery}")
     batches = [pa.RecordBatch.from_pylist([{"n": n, "Image": "/bin/sh"} for n in range(8)])] * 2
-    found = list(worker.detect(iter(batches), rules, columns=["n", "Image"], event=None, keep=["n"], route=False))
+    found = list(
+        worker.detect(iter(batches), rules, columns=["n", "Image"], event=None, keep=["n"], route=False, members=False)
+    )
     assert [batch.num_rows for batch in found] == [3, 3, 2, 3, 3, 2]
     assert [n for batch in found for n in batch.column(0).to_pylist()] == [*range(8), *range(8)]
 
@@ -143,7 +167,7 @@ def test_the_text_that_is_shipped_needs_nothing_of_ours(tmp_path: Path) -> None:
     (tmp_path / "shipped_rules.py").write_text(emit_standalone(RULES.rules))
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); import shipped_worker as w, shipped_rules as r; "
-        "judge = w.standalone_judge(r, True); print(judge({'Image': '/BIN/SH'}), judge({'A': {'b': 1}}))"
+        "judge = w.standalone_judge(r, route=True, members=False); print(judge({'Image': '/BIN/SH'}), judge({'A': {'b': 1}}))"
     )
     command = [sys.executable, "-I", "-S", "-c", program, str(tmp_path)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[0] [1, 2]\n"
