@@ -89,7 +89,7 @@ def detect(  # noqa: PLR0913 - a caller names each
 
 
 def _folds_case(df: DataFrame) -> bool:
-    return df.sparkSession.conf.get("spark.sql.caseSensitive", "false") != "true"
+    return bool(df.sparkSession.conf.get("spark.sql.caseSensitive", "false") != "true")
 
 
 def _batch_function(worker: str, rules: str, options: dict[str, Any]) -> Callable[[Iterator[Any]], Iterator[Any]]:
