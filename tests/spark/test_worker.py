@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from sigma.pyeval import Ruleset, parse_rules
 from sigma.pyeval.codegen import EMBEDDED, EMBEDDED_CORRELATION, emit_linked, emit_runtime, emit_standalone
 from sigma.pyeval.spark import worker
-from sigma.pyeval.spark.driver import _WORKER_FILES, SparkDetectionError, _ship
+from sigma.pyeval.spark.driver import _WORKER_FILES, SparkDetectionError, _ship, columns_judged
 
 from ..conftest import rule_yaml
 from ..strategies import Case, cases
@@ -52,6 +52,7 @@ def detected(
     rules = module_of(text, f"rules_{hash((text, route, options.get('members')))}")
     options = {
         "columns": batch.schema.names,
+        "fields": batch.schema.names,
         "event": None,
         "keep": batch.schema.names,
         "route": route,
@@ -136,10 +137,50 @@ def test_many_matches_come_in_parts(delivery: str, monkeypatch: pytest.MonkeyPat
     rules = module_of(EMIT[delivery](RULES.rules), f"parts_{delivery}")
     batches = [pa.RecordBatch.from_pylist([{"n": n, "Image": "/bin/sh"} for n in range(8)])] * 2
     found = list(
-        worker.detect(iter(batches), rules, columns=["n", "Image"], event=None, keep=["n"], route=False, members=False)
+        worker.detect(
+            iter(batches),
+            rules,
+            columns=["n", "Image"],
+            fields=["Image"],
+            event=None,
+            keep=["n"],
+            route=False,
+            members=False,
+        )
     )
     assert [batch.num_rows for batch in found] == [3, 3, 2, 3, 3, 2]
     assert [n for batch in found for n in batch.column(0).to_pylist()] == [*range(8), *range(8)]
+
+
+COLUMNS = ["A", "A.b", "A.b.c", "b", "B", "n", "Channel", "EventID"]
+
+
+@pytest.mark.parametrize(
+    ("detection", "route", "columns"),
+    [
+        ("s: {A: x}", False, ["A"]),
+        ("s: {A.b.c: x}", False, ["A", "A.b.c"]),
+        ("s: {B|fieldref: n}", False, ["B", "n"]),
+        ("s: {B: null}", True, ["B", "Channel", "EventID"]),
+        ("s: [needle]", True, COLUMNS),
+        ("s: {none: x}", False, ["A"]),
+    ],
+)
+def test_columns_that_count(detection: str, route: bool, columns: list[str]) -> None:
+    """The others are not read, unless a rule has keywords."""
+    ruleset = parse_rules(rule_yaml(f"{detection}\ncondition: s"))
+    assert columns_judged(ruleset, COLUMNS, route) == columns
+
+
+@given(case=cases())
+def test_other_columns_change_nothing(case: Case) -> None:
+    """Of any rule: what is left of an event has the same verdict, and the same log source."""
+    ruleset = parse_rules(case.rule, placeholders=PLACEHOLDERS)
+    for event in case.events:
+        left = {name: event[name] for name in columns_judged(ruleset, list(event), True)}
+        source = ruleset.route(event)
+        assert ruleset.route(left) == source
+        assert len(ruleset.match(left, source)) == len(ruleset.match(event, source))
 
 
 @settings(max_examples=30)

@@ -205,6 +205,27 @@ def test_what_python_has_no_value_for(session: SparkSession, delivery: str, zone
     assert titles[3] == ["double", "void"]
 
 
+def test_columns_that_count(session: SparkSession, delivery: str, tmp_path: Path) -> None:
+    """Of a file only these are read; what no rule asks may be of any type, and rows without a column are counted."""
+    from sigma.pyeval.spark import detect
+
+    rules = parse_rules(rule_yaml("s: {Process.Name: sh, a.b.c: x}\ncondition: s"))
+    query = "SELECT named_struct('Name', 'sh') AS Process, 'x' AS `a.b.c`, 'y' AS other, map(1, interval 3 day) AS odd, 1 AS n"
+    session.sql(query.replace("map(1, interval 3 day) AS odd, ", "")).write.parquet(str(tmp_path / "events"))
+    df = session.read.parquet(str(tmp_path / "events"))
+    found = detect(df, rules, keep=["n"], route=False, delivery=delivery)  # type: ignore[arg-type]
+    plan = found._jdf.queryExecution().executedPlan().toString()
+    assert (
+        re.search(r"ReadSchema: struct<(.*)>", plan)[1].replace("...", "")
+        in "Process:struct<Name:string>,a.b.c:string,n:int"
+    )  # type: ignore[index]
+    assert "other" not in plan
+    assert [row.n for row in found.collect()] == [1]
+    assert sum(matches(session.sql(query), rules, delivery).values()) == 1
+    without = parse_rules(rule_yaml("s: {Image: x}\ncondition: not s"))
+    assert sum(matches(session.range(5).withColumnRenamed("id", "n"), without, delivery, route=False).values()) == 5
+
+
 def test_names_that_differ_in_case_only(session: SparkSession, delivery: str) -> None:
     """Spark takes them for one unless told otherwise; as fields they are two."""
     from sigma.pyeval.spark import SparkDetectionError, detect

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..codegen import emit_linked, emit_runtime, emit_standalone
+from ..conditions import fields_read
+from ..routing import FIELDS_ASKED
 from .worker import PROBLEM_COLUMN, RULE_COLUMN, RULE_TEXTS
 
 if TYPE_CHECKING:
@@ -75,17 +77,31 @@ def detect(  # noqa: PLR0913 - a caller names each
     _check_rules(ruleset, route, members)
     names = df.columns
     kept = names if keep is None else list(keep)
-    _check_columns(df.schema, event, kept, _folds_case(df))
-    fields = names if event is None else []
-    read = [name for name in names if name in {*kept, *fields, event}]
+    fields = columns_judged(ruleset, names, route) if event is None else [event]
+    _check_columns(df.schema, event, kept, fields, _folds_case(df))
+    read = [name for name in names if name in {*kept, *fields}]
     emit = emit_standalone if delivery == "standalone" else emit_linked
     rules = _ship(df.sparkSession, "sigma_rules", emit(ruleset.rules))
     worker = _ship(df.sparkSession, "sigma_worker", emit_runtime(_WORKER_FILES))
     # By number: names may have dots, which mapInArrow takes for paths, and differ in case only, which select does not tell.
     rows = df.toDF(*map(str, range(len(names)))).select(*(str(names.index(name)) for name in read))
-    options = {"columns": read, "event": event, "keep": kept, "route": route, "members": members}
+    options = {"columns": read, "fields": fields, "event": event, "keep": kept, "route": route, "members": members}
     function = _batch_function(worker, rules, options)
     return rows.mapInArrow(function, _result_schema(df.schema, kept, with_problem=event is not None))
+
+
+def columns_judged(ruleset: Ruleset, names: Sequence[str], route: bool) -> Sequence[str]:
+    """Return which of the columns *names* can change a verdict where the row is the event; at least one.
+
+    These are the fields that rules ask and what dotted ones begin with, and what tells the log source; with keywords, all.
+    """
+    asked = set(FIELDS_ASKED) if route else set()
+    for rule in ruleset.rules:
+        fields = fields_read(rule.expression, unsafe_regex=True)
+        if fields is None:
+            return names
+        asked.update(fields, (field.partition(".")[0] for field in fields))
+    return [name for name in names if name in asked] or names[:1]  # rows without a column could not be counted
 
 
 def _folds_case(df: DataFrame) -> bool:
@@ -116,7 +132,9 @@ def _check_rules(ruleset: Ruleset, route: bool, members: bool) -> None:
         raise SparkDetectionError("the rule set's own router is not shipped to workers; pass route=False")
 
 
-def _check_columns(schema: StructType, event: str | None, kept: Sequence[str], folds_case: bool) -> None:
+def _check_columns(
+    schema: StructType, event: str | None, kept: Sequence[str], fields: Sequence[str], folds_case: bool
+) -> None:
     types: dict[str, Any] = {}
     for field in schema:
         if field.name in types:
@@ -131,8 +149,9 @@ def _check_columns(schema: StructType, event: str | None, kept: Sequence[str], f
         told = name.lower() if folds_case else name
         if told == RULE_COLUMN or (event is not None and told == PROBLEM_COLUMN):
             raise SparkDetectionError(f"column {name!r} is one of the result's; rename it, or leave it out of keep")
-    for name in types if event is None else {*kept, event}:
-        _check_type(name, types[name])
+    for name, kind in types.items():
+        if name in kept or name in fields:
+            _check_type(name, kind)
     if event is not None and type(types[event]).__name__ not in {*_TEXT_TYPES, "StructType", "MapType"}:
         found = types[event].simpleString()
         raise SparkDetectionError(f"column {event!r} is of type {found}; an event is a struct, a map, or JSON text")

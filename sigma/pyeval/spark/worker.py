@@ -35,6 +35,7 @@ def detect(  # noqa: PLR0913 - named by the driver
     rules: ModuleType,
     *,
     columns: Sequence[str],
+    fields: Sequence[str],
     event: str | None,
     keep: Sequence[str],
     route: bool,
@@ -46,6 +47,7 @@ def detect(  # noqa: PLR0913 - named by the driver
         batches: Rows, as Spark's ``mapInArrow`` gives them.
         rules: A standalone or linked module of rules.
         columns: The names of the rows' columns, which Spark knows by number.
+        fields: Those of them that are the event's fields, where the row is the event.
         event: The column that holds the event; None where the row is the event.
         keep: Columns to hand back, in this order.
         route: Whether an event's own log source leaves out the rules that are for another one.
@@ -57,7 +59,9 @@ def detect(  # noqa: PLR0913 - named by the driver
     table = rule_table(rules.RULES)
     for numbered in batches:
         batch = pyarrow.RecordBatch.from_arrays(numbered.columns, names=columns)
-        events = row_events(batch) if event is None else column_events(batch.column(columns.index(event)))
+        events = (
+            row_events(batch.select(fields)) if event is None else column_events(batch.column(columns.index(event)))
+        )
         rows: list[int] = []
         numbers: list[int | None] = []
         problems: list[str | None] = []
