@@ -236,6 +236,8 @@ def test_foreign_objects_have_no_text() -> None:
         (pd.DataFrame({0: ["x"]}), None, "the column 0 is named by a int; the names of fields are text"),
         (pd.DataFrame([["x", "y"]], columns=["A", "A"]), None, "column 'A' is there twice"),
         (pd.DataFrame({"rule_id": ["x"]}), None, "column 'rule_id' is one of the result's; rename it"),
+        (pd.DataFrame({"A": ["x"]}), ["A", "A"], "column 'A' is to be kept twice"),
+        (pl.DataFrame({"A": ["x"]}), ["A", "A"], "column 'A' is to be kept twice"),
         (pd.DataFrame({"A": ["x"]}), ["B"], "there is no column 'B'; there are: 'A'"),
         (pl.DataFrame({"A": ["x"]}).lazy(), None, r"a LazyFrame has no rows yet; collect\(\) it first"),
         ([{"A": "x"}], None, "a DataFrame of pandas or Polars is needed, not list"),
@@ -263,6 +265,8 @@ def test_whole_numbers_stay_whole() -> None:
     ):
         events = frame_events(pd.DataFrame({"A": pd.Series(values, dtype="float64")}))
         assert repr([event["A"] for event in events if event]) == repr(expected)
+    for dtype in ("Float64", "double[pyarrow]"):  # these could miss integers as well
+        assert repr(frame_events(pd.DataFrame({"A": pd.Series([1.0, None], dtype=dtype)}))) == repr([{"A": 1.0}, {}])
 
 
 @pytest.mark.parametrize("library", FRAMES)

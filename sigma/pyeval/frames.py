@@ -115,6 +115,8 @@ def _check_columns(df: Any, kept: Sequence[str]) -> None:
         if count > 1:
             raise FrameError(f"column {name!r} is there twice; rename one of them")
     for name in kept:
+        if kept.count(name) > 1:
+            raise FrameError(f"column {name!r} is to be kept twice")
         if name not in names:
             raise FrameError(f"there is no column {name!r}; there are: {', '.join(map(repr, names))}")
         if name in RULE_COLUMNS:
@@ -130,10 +132,13 @@ def _unreadable(name: str, error: Exception) -> FrameError:
 
 def _whole_numbers(df: Any) -> frozenset[str]:
     """Return the columns of doubles that pandas made of whole numbers, since some were missing."""
+    import numpy
+
     return frozenset(
         name
         for name, series in df.items()
-        if getattr(series.dtype, "kind", "") == "f"
+        if isinstance(series.dtype, numpy.dtype)  # its other types can miss integers
+        and series.dtype.kind == "f"
         and bool(series.hasnans)
         and bool(((present := series.dropna()) % 1 == 0).all())
         and len(present)
