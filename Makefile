@@ -24,7 +24,7 @@ test-system: $(VENV)/.installed  ## run the tests that need other programs (Debi
 
 test-spark: $(VENV)-spark/.installed $(VENV)-spark-bare/.installed $(VENV)-spark-linked/.installed  ## run the tests that need Spark (and Java 17: apt-get install openjdk-17-jre-headless)
 	$(VENV)-spark-linked/bin/$(PIP) --no-deps --force-reinstall .
-	$(VENV)-spark/bin/python -m pytest -m system -rs tests/system/test_spark.py tests/system/test_spark_stream.py
+	$(VENV)-spark/bin/python -m pytest -m system -rs tests/system/test_spark.py tests/system/test_spark_correlate.py tests/system/test_spark_stream.py
 
 test-pysigma2: $(VENV)-pysigma2/.installed  ## run the tests of rules and their meaning on pySigma 2
 	$(VENV)-pysigma2/bin/python -m pytest -n 2 --dist loadfile --ignore tests/monitor

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -89,6 +91,15 @@ CASES = [
     (s3("a+b.jsonl", "two.gz"), ["Shell", "Needle", "Needle"] * 2, 8, []),
     (s3("trail.json", "pretty.json"), ["Shell", "Shell"], 3, []),
     ({"Records": []}, [], 0, []),
+    # as sigma-pyeval scan reads them
+    (kinesis(json.dumps(HIT | {"t": "a\u2028b\x85c"}, ensure_ascii=False) + "\r\n" + json.dumps(HIT) + "\nneedle\r\n"), ["Shell", "Shell", "Needle"], 3, []),
+    (kinesis(b"\xef\xbb\xbf" + LINES.encode()), ["Shell", "Needle", "Needle"], 4, []),
+    (kinesis(json.dumps(HIT) * 3, json.dumps(HIT, indent=1) * 2 + "\n", json.dumps(HIT) + " 5"), ["Shell"] * 5, 6, []),
+    (kinesis(cloudwatch("needle") + cloudwatch("needle")), ["Needle"] * 2, 2, []),
+    (kinesis('{"Image": "/bin/sh", "n": ' + "1" * 5_000 + "}", '{"Image": "/bin/sh", "t": "a\tb\nc"}'), ["Shell"] * 2, 2, []),
+    (kinesis('{"Image": [NaN, "/bin/sh"]}', "[" * 900 + json.dumps(HIT) + "]" * 900), ["Shell"] * 2, 2, []),
+    (kinesis(gzip.compress(LINES.encode()) + b"\0" * 9, gzip.compress(b"needle") + b"\nneedle"), ["Shell", "Needle", "Needle"], 4, ["s1"]),
+    (sqs('{"a": "\ud800"}', "needle \ud800"), ["Needle"], 2, []),
 ]  # fmt: skip
 
 
@@ -122,6 +133,34 @@ def test_a_match_tells_where_it_was_found() -> None:
     ]
     assert found[0]["event"] == HIT
     assert found[1]["event"] == {"message": "needle"}
+
+
+def test_numbers_are_those_of_scan() -> None:
+    """What JSON has no number for is text, what 64 bits do not hold a float, a line its own text to the last character."""
+    found: list[dict[str, Any]] = []
+    lines = f'{{"n": [NaN, -Infinity, {2**64}, {2**64 - 1}, 1e999, {"9" * 400}]}}\n[1, "x"]\n  a line\r\n'
+    handler_for(lambda event: [event], found.append)(kinesis(lines), None)
+    assert [one["event"] for one in found] == [
+        {"n": ["NaN", "-Infinity", 2.0**64, 2**64 - 1, "1e999", "9" * 400]},
+        *({"message": text} for text in ("1", "x", "  a line")),
+    ]
+
+
+def test_files_are_fetched_by_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the boto3 that Lambda has, for which a stand-in with the same two calls is put here."""
+
+    class Client:
+        def get_object(self, **wanted: str) -> dict[str, io.BytesIO]:
+            return {"Body": io.BytesIO(fetch(wanted["Bucket"], wanted["Key"]))}
+
+    made: list[str] = []
+    boto3 = ModuleType("boto3")
+    boto3.client = lambda service: made.append(service) or Client()  # type: ignore[attr-defined, func-returns-value]
+    monkeypatch.setitem(sys.modules, "boto3", boto3)
+    aws_lambda._s3_client.cache_clear()
+    assert handler_for(RULES["match"], print)(s3("a+b.jsonl", "two.gz"), None)["events"] == 8
+    assert made == ["s3"]
+    aws_lambda._s3_client.cache_clear()
 
 
 def test_the_field_of_a_line() -> None:

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 
-from sigma.pyeval import Ruleset, parse_rules
+from sigma.pyeval import Ruleset, frames, parse_rules
 from sigma.pyeval.frames import FrameError, frame_events, matches_frame, plain
 
 from .conftest import json_lines, rule_yaml
@@ -236,6 +236,8 @@ def test_foreign_objects_have_no_text() -> None:
         (pd.DataFrame({0: ["x"]}), None, "the column 0 is named by a int; the names of fields are text"),
         (pd.DataFrame([["x", "y"]], columns=["A", "A"]), None, "column 'A' is there twice"),
         (pd.DataFrame({"rule_id": ["x"]}), None, "column 'rule_id' is one of the result's; rename it"),
+        (pd.DataFrame({"A": ["x"]}), ["A", "A"], "column 'A' is to be kept twice"),
+        (pl.DataFrame({"A": ["x"]}), ["A", "A"], "column 'A' is to be kept twice"),
         (pd.DataFrame({"A": ["x"]}), ["B"], "there is no column 'B'; there are: 'A'"),
         (pl.DataFrame({"A": ["x"]}).lazy(), None, r"a LazyFrame has no rows yet; collect\(\) it first"),
         ([{"A": "x"}], None, "a DataFrame of pandas or Polars is needed, not list"),
@@ -245,6 +247,59 @@ def test_what_is_no_frame_of_events(frame: Any, keep: list[str] | None, message:
     """Named with the column, before anything is judged."""
     with pytest.raises(FrameError, match=message):
         matches_frame(frame, RULES, keep=keep)
+
+
+def test_whole_numbers_stay_whole() -> None:
+    """Pandas makes doubles of integers where some are missing; columns of fractions, and those that miss nothing, are doubles."""
+    ruleset = parse_rules(rule_yaml("s: {EventID|re: ^4624$}\ncondition: s"))
+    frame = pd.DataFrame([{"EventID": 4624, "n": 0}, {"n": 1}, {"EventID": 46240, "n": 2}])
+    assert frame["EventID"].dtype == "float64"
+    assert [row["n"] for row in records(matches_frame(frame, ruleset, keep=["n"]))] == [0]
+    assert repr(frame_events(frame)) == repr([{"EventID": 4624, "n": 0}, {"n": 1}, {"EventID": 46240, "n": 2}])
+    for values, expected in (
+        ([1.0, 2.5, None], [1.0, 2.5]),
+        ([1.0, 2.0], [1.0, 2.0]),
+        ([2.0**80, None], [2**80]),
+        ([math.inf, 1.0, None], [math.inf, 1.0]),
+        ([None, math.nan], []),
+    ):
+        events = frame_events(pd.DataFrame({"A": pd.Series(values, dtype="float64")}))
+        assert repr([event["A"] for event in events if event]) == repr(expected)
+    for dtype in ("Float64", "double[pyarrow]"):  # these could miss integers as well
+        assert repr(frame_events(pd.DataFrame({"A": pd.Series([1.0, None], dtype=dtype)}))) == repr([{"A": 1.0}, {}])
+
+
+@pytest.mark.parametrize("library", FRAMES)
+def test_many_rows_come_in_parts(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a column is of is told from all of its rows."""
+    whole = matches_frame(FRAMES[library], RULES)
+    monkeypatch.setattr(frames, "ROWS_AT_ONCE", 1)
+    assert records(matches_frame(FRAMES[library], RULES)) == records(whole)
+    assert repr(frame_events(pd.DataFrame({"A": [1.0, None, 2.0]}))) == repr([{"A": 1}, {}, {"A": 2}])
+
+
+FAR = (
+    pd.DataFrame({"n": [1, 2], "T": np.array([10**12, 0], dtype="datetime64[s]")}),
+    pd.DataFrame({"T": pd.Series([np.datetime64("20000-01-01")], dtype=object)}),
+    pl.DataFrame({"T": pl.Series([10**18, 0]).cast(pl.Datetime("us"))}),
+    pl.DataFrame({"T": pl.Series([[5_000_000, 0]], dtype=pl.List(pl.Int32)).cast(pl.List(pl.Date))}),
+    pl.DataFrame({"T": pl.Series([datetime(9999, 12, 31, 23)]).dt.replace_time_zone("America/Los_Angeles")}),
+)
+
+
+@pytest.mark.parametrize("frame", FAR, ids=range(len(FAR)))
+def test_moments_beyond_the_calendar(frame: Any) -> None:
+    """Python has no value for them; the column is named."""
+    with pytest.raises(
+        FrameError, match=r"column 'T' cannot be read \(.*\): moments end with the years 1 and 9999; make it text"
+    ):
+        frame_events(frame)
+
+
+def test_events_of_a_frame_with_unclear_names() -> None:
+    """One of two columns would be lost."""
+    with pytest.raises(FrameError, match="column 'A' is there twice"):
+        frame_events(pd.DataFrame([["x", "y"]], columns=["A", "A"]))
 
 
 def test_neither_library_is_needed_for_the_other() -> None:

@@ -13,9 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sigma.pyeval import parse_rules
 from sigma.pyeval.events import holds, plain_event
 from sigma.pyeval.matchers import MATCHERS, keyword_wildcard
 from sigma.pyeval.matchers.text import compile_glob
+
+from .conftest import rule_yaml
 
 
 class BoomError(Exception):
@@ -245,6 +248,9 @@ def test_an_event_that_contains_itself_is_read_once() -> None:
     assert MATCHERS["equals"](event, "C", "z")
     assert MATCHERS["keyword_all"](event, ("x", "y", "z"))
     assert not MATCHERS["keyword"](event, "none")
+    for detection, matches in (("[z]", True), ("[none]", False), ("{B.d.B.c: y}", True), ("{C.0.0: z}", True)):
+        ruleset = parse_rules(rule_yaml(f"s: {detection}\ncondition: s"))
+        assert len(ruleset.match(event)) == len(ruleset.scan(event)) == matches
     plain = plain_event(event)
     assert plain["A"][0] == "x"
     assert plain["A"][1] is plain["A"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -130,6 +131,47 @@ def test_others_come_first(tmp_path: Path) -> None:
         importlib.import_module("settings")
     assert importer.FINDER.find_spec("anything", ["/no/such/folder", str(tmp_path / "taken.py"), "\0"]) is None
     assert sys.meta_path[-1] is importer.FINDER
+
+
+def test_folders_that_are_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Are those of the moment: a program that has gone elsewhere imports from there, and a module knows where it is from."""
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    for folder, text in (("one", SHELL), ("two", TWO)):
+        write(tmp_path, {f"{folder}/from_{folder}.yml": text})
+        os.utime(tmp_path / folder, ns=(1, 1))
+    for folder in ("one", "two"):
+        monkeypatch.chdir(tmp_path / folder)
+        module = importlib.import_module(f"from_{folder}")
+        assert module.__file__ == str(tmp_path / folder / f"from_{folder}.yml")
+        assert module.rules[0].path == module.__file__
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SHELL.replace("detection:", "'detection' :").encode(),
+        SHELL.replace("detection:", '"detection":').encode(),
+        b"\xef\xbb\xbfdetection: {s: {Image: x}, condition: s}\nlogsource: {category: x}\ntitle: Shell\n",
+        SHELL.replace("\n", "\r\n").encode(),
+    ],
+    ids=["quoted", "double quoted", "byte order mark", "lines of Windows"],
+)
+def test_what_is_a_rule(tmp_path: Path, text: bytes) -> None:
+    """However YAML writes its keys."""
+    (tmp_path / "odd_rule.yml").write_bytes(text)
+    importlib.invalidate_caches()
+    assert importlib.import_module("odd_rule").rule.title == "Shell"
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    """A pipe, which nobody may ever write to, is not waited for; neither a folder nor a link to nothing is read."""
+    os.mkfifo(tmp_path / "a_pipe.yml")
+    (tmp_path / "a_folder.yml").mkdir()
+    (tmp_path / "a_link.yml").symlink_to(tmp_path / "nothing")
+    importlib.invalidate_caches()
+    for name in ("a_pipe", "a_folder", "a_link"):
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module(name)
 
 
 def test_files_that_come_and_go(tmp_path: Path) -> None:

@@ -110,6 +110,66 @@ def test_a_callback_that_logs_does_not_go_round(make: MakeHandler) -> None:
     assert calls == ["needle 1", "needle 2"]
 
 
+AT_THE_END = """
+import logging, os, sys, time
+from sigma.pyeval import parse_rules
+from sigma.pyeval.log_handler import DetectionHandler
+def on_match(match, record):
+    time.sleep(0.02)
+    logging.warning("found a needle")
+    os.write(1, (record.getMessage() + "\\n").encode())
+logging.basicConfig(level="INFO", handlers=[DetectionHandler(parse_rules(sys.argv[1]), on_match)])
+for number in range(50):
+    logging.info("needle %d", number)
+"""
+
+
+def test_a_callback_that_logs_while_the_program_ends() -> None:
+    """Logging holds the handler's lock while it waits for what is not judged yet; the callback does not wait for that lock."""
+    command = [sys.executable, "-W", "ignore", "-c", AT_THE_END, rule_yaml("k: [needle]\ncondition: k", "Needle")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == [f"needle {number}" for number in range(50)]
+
+
+def test_what_was_logged_is_judged_as_it_was(make: MakeHandler) -> None:
+    """A program may go on with what it gave as ``extra``, long before it is judged."""
+    release = threading.Event()
+    seen: list[str] = []
+
+    def on_match(match: Match, record: logging.LogRecord) -> None:
+        release.wait(30)
+        seen.append(record.getMessage())
+
+    logger, handler, _ = make(on_match)
+    logger.info("a needle")
+    row: dict[str, Any] = {"inner": [{"text": "needle"}], "data": bytearray(b"x")}
+    row["itself"] = row
+    for name, value in (("d", {"inner": [{"text": "needle"}]}), ("l", ["needle"]), ("b", bytearray(b"needle"))):
+        logger.info(name, extra={"row": value})
+        value["inner"][0].clear() if isinstance(value, dict) else value.clear()
+    logger.info("in a ring", extra={"row": row})
+    release.set()
+    handler.flush()
+    assert seen == ["a needle", "d", "l", "b", "in a ring"]
+
+
+def test_closing_waits_once(make: MakeHandler) -> None:
+    """For a callback that does not return, ``stop_seconds`` in all."""
+    release = threading.Event()
+    logger, handler, _ = make(lambda match, record: release.wait(30), stop_seconds=0.5)
+    logger.info("needle")
+    started = time.monotonic()
+    handler.close()
+    assert 0.4 < time.monotonic() - started < 0.9
+    release.set()
+
+
+def test_an_exception_from_another_process() -> None:
+    """Which has come as text alone."""
+    record = logging.makeLogRecord({"levelno": 40, "exc_text": "Traceback ...\nValueError: inner"})
+    assert record_event(record)["EXCEPTION_TEXT"].endswith("ValueError: inner")
+
+
 def test_a_callback_that_fails_is_told_and_the_next_is_called(
     make: MakeHandler, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from sigma.pyeval import LogSource, Rule, Ruleset
-from sigma.pyeval.routing import recognise
+from sigma.pyeval.routing import FIELDS_ASKED, recognise
 
 from .engine.strategies import events
 
@@ -92,3 +94,34 @@ def test_router_overrides() -> None:
     assert [match.rule.id for match in routed.match(event, routed.route(event))] == ["1", "2"]
     assert [[match.rule.id for match in one] for one in routed.match_many([event], route=True)] == [["1", "2"]]
     assert Ruleset(rules).route(event) == LogSource()
+
+
+class Asked(dict[str, object]):
+    """An event that notes which of its fields are asked."""
+
+    def __init__(self, fields: Mapping[str, object]) -> None:
+        super().__init__(fields)
+        self.names: set[str] = set()
+
+    def get(self, key: str, default: object = None) -> object:  # type: ignore[override]
+        self.names.add(key)
+        return super().get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        self.names.add(str(key))
+        return super().__contains__(key)
+
+    def __getitem__(self, key: str) -> object:
+        self.names.add(key)
+        return super().__getitem__(key)
+
+
+VALUES = ["Security", "Linux-Sysmon/Operational", "SYSCALL", "x.amazonaws.com", "SignInLogs", 1, None]
+
+
+@given(st.dictionaries(st.sampled_from(sorted(FIELDS_ASKED)), st.sampled_from(VALUES), max_size=4))
+def test_the_fields_it_depends_on(fields: dict[str, object]) -> None:
+    """No other is ever looked at."""
+    event = Asked(fields)
+    recognise(event)
+    assert event.names <= FIELDS_ASKED

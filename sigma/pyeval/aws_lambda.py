@@ -12,12 +12,17 @@ docs/embed.md for the shapes and for what is done again.
 from __future__ import annotations
 
 import base64
+import gzip
+import io
 import json
+import math
+import re
 import sys
 import urllib.parse
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 Event = dict[str, Any]
@@ -30,6 +35,9 @@ MOST_BYTES = 256 * 1024 * 1024
 """What a compressed payload may grow to: more than any log delivered so, less than a function's memory."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_NO_SPACE = re.compile(r"[^ \t\r\n]")
+_WIDEST_INT = 64
+"""Bits, and more digits than these have."""
 
 
 class EnvelopeError(ValueError):
@@ -47,10 +55,16 @@ def print_match(found: dict[str, Any]) -> None:
 
 def fetch_from_s3(bucket: str, key: str) -> bytes:
     """Return the bytes of an object, by the boto3 that Lambda's Python has."""
+    data: bytes = _s3_client().get_object(Bucket=bucket, Key=key)["Body"].read()
+    return data
+
+
+@cache
+def _s3_client() -> Any:
+    """Return the client, made once: that takes longer than most files."""
     import boto3  # part of Lambda's runtime, not of ours
 
-    data: bytes = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-    return data
+    return boto3.client("s3")
 
 
 def handler_for(
@@ -132,16 +146,16 @@ def _parts(event: Event) -> Iterator[_Part]:
 def _events(part: _Part, text_field: str, fetch: Fetch) -> Iterator[Event]:
     """Yield the events in one part; a message of SQS may be a notice of files in S3."""
     if part.place is not None:
-        yield from _text_events(_unzipped(fetch(*part.place)), text_field)
+        yield from _text_events(_text(fetch(*part.place)), text_field)
     elif part.base64:
-        yield from _text_events(_unzipped(base64.b64decode(part.base64, validate=True)), text_field)
+        yield from _text_events(_text(base64.b64decode(part.base64, validate=True)), text_field)
     else:
         notice = _json(part.text)
         if _is_notice(notice):
             for inner in _parts(notice):
                 yield from _events(inner, text_field, fetch)
         else:
-            yield from _text_events(part.text.encode(), text_field)
+            yield from _text_events(part.text, text_field)
 
 
 def _is_notice(value: Any) -> bool:
@@ -151,60 +165,89 @@ def _is_notice(value: Any) -> bool:
     )
 
 
-def _unzipped(data: bytes) -> bytes:
-    """Return what *data* holds, where it is compressed by gzip; files made of several parts are read whole."""
-    parts: list[bytes] = []
-    size = 0
-    while data.startswith(_GZIP_MAGIC):
-        stream = zlib.decompressobj(wbits=31)
+def _text(data: bytes) -> str:
+    """Return the text in *data*, without a byte order mark; where it is compressed by gzip, what that holds."""
+    if data.startswith(_GZIP_MAGIC):
         try:
-            parts.append(stream.decompress(data, MOST_BYTES - size + 1))
-        except zlib.error as error:
-            raise EnvelopeError(f"not gzip: {error}") from error
-        size += len(parts[-1])
-        if size > MOST_BYTES:
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+                data = stream.read(MOST_BYTES + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise EnvelopeError(f"gzip data that cannot be read: {error}") from error
+        if len(data) > MOST_BYTES:
             raise EnvelopeError(f"more than {MOST_BYTES} bytes once uncompressed")
-        if not stream.eof:
-            raise EnvelopeError("gzip data that was cut off")
-        data = stream.unused_data
-    return b"".join(parts) if parts else data
+    return data.decode("utf-8-sig", "replace")
 
 
-def _text_events(data: bytes, text_field: str) -> Iterator[Event]:
+def _text_events(text: str, text_field: str) -> Iterator[Event]:
     """Yield the events in a text: of a whole that is JSON, else of each line."""
-    text = data.decode("utf-8", "replace")
-    whole = _json(text)
+    whole = _json_values(text)
     if whole is not None:
         yield from _opened(whole, text_field)
         return
-    for line in text.splitlines():
+    for line in text.split("\n"):  # splitlines would also split at characters that JSON has within text
         if line.strip():
-            value = _json(line) if line.lstrip()[:1] in "{[" else None
-            yield from _opened(line if value is None else value, text_field)
+            values = _json_values(line) if line.lstrip()[:1] in "{[" else None
+            yield from _opened([line.removesuffix("\r")] if values is None else values, text_field)
 
 
-def _opened(value: Any, text_field: str) -> Iterator[Event]:
-    """Yield the events in a JSON value: batches of CloudWatch Logs and files of CloudTrail are opened."""
-    if isinstance(value, list):
-        for one in value:
-            yield from _opened(one, text_field)
-    elif not isinstance(value, dict):
-        yield {text_field: value if isinstance(value, str) else json.dumps(value)}
-    elif value.get("messageType") == "DATA_MESSAGE" and isinstance(value.get("logEvents"), list):
-        for one in value["logEvents"]:
-            message = one.get("message", "")
-            inner = _json(message) if message.lstrip()[:1] == "{" else None
-            yield inner if isinstance(inner, dict) else {text_field: message}
-    elif value.get("messageType") == "CONTROL_MESSAGE":
-        return
-    elif set(value) == {"Records"} and isinstance(value["Records"], list):
-        yield from _opened(value["Records"], text_field)
-    else:
-        yield value
+def _opened(values: list[Any], text_field: str) -> Iterator[Event]:
+    """Yield the events in JSON values: batches of CloudWatch Logs and files of CloudTrail are opened."""
+    pending = values[::-1]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list):
+            pending.extend(reversed(value))
+        elif not isinstance(value, dict):
+            yield {text_field: value if isinstance(value, str) else json.dumps(value)}
+        elif value.get("messageType") == "DATA_MESSAGE" and isinstance(value.get("logEvents"), list):
+            for one in value["logEvents"]:
+                message = one.get("message", "")
+                inner = _json(message) if message.lstrip()[:1] == "{" else None
+                yield inner if isinstance(inner, dict) else {text_field: message}
+        elif value.get("messageType") == "CONTROL_MESSAGE":
+            continue
+        elif set(value) == {"Records"} and isinstance(value["Records"], list):
+            pending.extend(reversed(value["Records"]))
+        else:
+            yield value
+
+
+def _json_values(text: str) -> list[Any] | None:
+    """Return the JSON value that *text* is, or the objects and arrays that stand one after the other; None for other text."""
+    whole = _json(text)
+    if whole is not None:
+        return [whole]
+    values: list[Any] = []
+    begin = _NO_SPACE.search(text)
+    while begin is not None:
+        if begin[0] not in "{[":
+            return None
+        try:
+            value, end = _DECODER.raw_decode(text, begin.start())
+        except (ValueError, RecursionError):
+            return None
+        values.append(value)
+        begin = _NO_SPACE.search(text, end)
+    return values
 
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError):
         return None
+
+
+def _integer(text: str) -> int | float | str:
+    """Return an integer of more than 64 bits as a float, however long: Python refuses to read those of many digits."""
+    value = int(text) if len(text) <= _WIDEST_INT else None
+    return _real(text) if value is None or value.bit_length() > _WIDEST_INT else value
+
+
+def _real(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+_DECODER = json.JSONDecoder(strict=False, parse_constant=str, parse_int=_integer, parse_float=_real)
+"""Reads what ``sigma-pyeval scan`` does: NaN, Infinity and numbers beyond a double as their text, line breaks within text."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -25,6 +26,9 @@ Convert = Callable[[Any], Any]
 
 RULE_COLUMNS = ("rule_id", "rule_title", "rule_level", "rule_tags")
 """The columns that a frame of matches has beyond those of the events."""
+
+ROWS_AT_ONCE = 20_000
+"""Rows that are made events together: a frame may be larger than its events would be."""
 
 _PLAIN = frozenset({str, bool, int, bytes, bytearray, date, datetime, time})
 
@@ -50,13 +54,11 @@ def matches_frame(df: Frame, ruleset: Ruleset, *, keep: Sequence[str] | None = N
         FrameError: *df* is no such frame, or has a column whose name is no text, is there twice, or is one of the result's.
     """
     library = _library(df)
-    names = list(df.columns)
-    kept = names if keep is None else list(keep)
-    _check_columns(names, kept)
-    events = frame_events(df)
+    kept = list(df.columns) if keep is None else list(keep)
+    _check_columns(df, kept)
     rows: list[int] = []
     rules: list[Any] = []
-    for row, matches in enumerate(ruleset.match_many(events, route=route)):
+    for row, matches in enumerate(ruleset.match_many(_events(df), route=route)):
         rows += [row] * len(matches)
         rules += [match.rule for match in matches]
     columns = [
@@ -73,15 +75,25 @@ def frame_events(df: pd.DataFrame | pl.DataFrame) -> list[Event]:
     """Return the event of each row of a pandas or Polars DataFrame.
 
     Raises:
-        FrameError: *df* is no such frame.
+        FrameError: *df* is no such frame, or has a column whose name is no text, or is there twice.
     """
-    events: list[Event] = [{} for _ in range(len(df))]
-    columns = _pandas_columns(df) if _library(df) == "pandas" else _polars_columns(df)
-    for name, values in columns:
-        for event, value in zip(events, values, strict=True):
-            if value is not None:
-                event[name] = value
-    return events
+    _library(df)
+    _check_columns(df, ())
+    return list(_events(df))
+
+
+def _events(df: Any) -> Iterator[Event]:
+    """Yield the event of each row; only so many rows are Python objects at a time."""
+    pandas = _library(df) == "pandas"
+    whole = _whole_numbers(df) if pandas else frozenset()
+    for begin in range(0, len(df), ROWS_AT_ONCE):
+        part = df.iloc[begin : begin + ROWS_AT_ONCE] if pandas else df.slice(begin, ROWS_AT_ONCE)
+        events: list[Event] = [{} for _ in range(len(part))]
+        for name, values in _pandas_columns(part, whole) if pandas else _polars_columns(part):
+            for event, value in zip(events, values, strict=True):
+                if value is not None:
+                    event[name] = value
+        yield from events
 
 
 def _library(df: object) -> str:
@@ -95,32 +107,57 @@ def _library(df: object) -> str:
     raise FrameError(f"a DataFrame of pandas or Polars is needed, not {type(df).__name__}")
 
 
-def _check_columns(names: Sequence[object], kept: Sequence[str]) -> None:
-    for name in names:
+def _check_columns(df: Any, kept: Sequence[str]) -> None:
+    names = list(df.columns)
+    for name, count in Counter(names).items():
         if not isinstance(name, str):
             raise FrameError(f"the column {name!r} is named by a {type(name).__name__}; the names of fields are text")
-        if names.count(name) > 1:
+        if count > 1:
             raise FrameError(f"column {name!r} is there twice; rename one of them")
     for name in kept:
+        if kept.count(name) > 1:
+            raise FrameError(f"column {name!r} is to be kept twice")
         if name not in names:
             raise FrameError(f"there is no column {name!r}; there are: {', '.join(map(repr, names))}")
         if name in RULE_COLUMNS:
             raise FrameError(f"column {name!r} is one of the result's; rename it, or leave it out of keep")
 
 
+def _unreadable(name: str, error: Exception) -> FrameError:
+    return FrameError(f"column {name!r} cannot be read ({error}): moments end with the years 1 and 9999; make it text")
+
+
 # -- pandas ------------------------------------------------------------------------------------------------------------
 
 
-def _pandas_columns(df: Any) -> Iterable[tuple[str, list[Any]]]:
+def _whole_numbers(df: Any) -> frozenset[str]:
+    """Return the columns of doubles that pandas made of whole numbers, since some were missing."""
+    import numpy
+
+    return frozenset(
+        name
+        for name, series in df.items()
+        if isinstance(series.dtype, numpy.dtype)  # its other types can miss integers
+        and series.dtype.kind == "f"
+        and bool(series.hasnans)
+        and bool(((present := series.dropna()) % 1 == 0).all())
+        and len(present)
+    )
+
+
+def _pandas_columns(df: Any, whole: Set[str]) -> Iterable[tuple[str, list[Any]]]:
     import numpy
 
     for name, series in df.items():
-        values = series.tolist()
-        if not (
-            isinstance(series.dtype, numpy.dtype) and series.dtype.kind in "biu"
-        ):  # these miss nothing, and are plain
-            absent = series.isna().tolist()
-            values = [None if gone else _cell(value) for value, gone in zip(values, absent, strict=True)]
+        try:
+            values = series.tolist()
+            # These miss nothing, and are plain.
+            if not (isinstance(series.dtype, numpy.dtype) and series.dtype.kind in "biu"):
+                convert = int if name in whole else _cell
+                absent = series.isna().tolist()
+                values = [None if gone else convert(value) for value, gone in zip(values, absent, strict=True)]
+        except (OverflowError, ValueError) as error:
+            raise _unreadable(name, error) from error
         yield name, values
 
 
@@ -168,7 +205,10 @@ def _foreign_scalar(value: Any) -> Any:
     if pandas is not None and isinstance(value, pandas.Timestamp):
         return value.to_pydatetime(warn=False)  # a datetime ends at microseconds
     if numpy is not None and isinstance(value, numpy.datetime64):
-        return plain(value.astype("datetime64[us]").item())  # finer ones would become integers
+        moment = value.astype("datetime64[us]").item()  # finer ones would become integers
+        if isinstance(moment, int):
+            raise OverflowError(f"the moment {value}")
+        return plain(moment)
     if numpy is not None and isinstance(value, numpy.ndarray):
         items = value[()] if value.ndim == 0 else list(value) if value.dtype.kind == "M" else value.tolist()
         return plain(items)
@@ -191,7 +231,10 @@ def _number(value: Decimal) -> int | float | None:
 def _polars_columns(df: Any) -> Iterable[tuple[str, list[Any]]]:
     for series in df.iter_columns():
         convert = _polars_converter(series.dtype)
-        values = series.to_list()
+        try:
+            values = series.to_list()
+        except (OverflowError, ValueError) as error:
+            raise _unreadable(series.name, error) from error
         yield series.name, values if convert is None else [None if one is None else convert(one) for one in values]
 
 

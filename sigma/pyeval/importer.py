@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _SUFFIXES = (".yml", ".yaml")
 _NO_IDENTIFIER = re.compile(r"\W", re.ASCII)
-_SIGMA = re.compile(rb"^(detection|correlation|filter)\s*:", re.MULTILINE)
+_SIGMA = re.compile(rb"""^(?:\xef\xbb\xbf)?["']?(detection|correlation|filter)["']?\s*:""", re.MULTILINE)
 
 
 class RuleModule(ModuleType):
@@ -90,7 +90,8 @@ class RuleFinder(importlib.abc.MetaPathFinder):
         """
         name = fullname.rpartition(".")[2]
         for entry in sys.path if path is None else path:
-            found = self._files(entry or ".").get(name, ())
+            # Absolute, as what is relative means another folder once the program has gone to one.
+            found = self._files(str(Path(entry).absolute())).get(name, ())
             rules = [file for file in found if _is_sigma(file)]
             if len(rules) > 1:
                 files = " and ".join(str(file) for file in rules)
@@ -152,7 +153,7 @@ class RuleFileLoader(importlib.abc.Loader):
 
 def _is_sigma(file: Path) -> bool:
     try:
-        return _SIGMA.search(file.read_bytes()) is not None
+        return file.is_file() and _SIGMA.search(file.read_bytes()) is not None  # reading a pipe would wait
     except OSError:
         return False
 

@@ -18,6 +18,8 @@ OnMatch = Callable[[Match, logging.LogRecord], object]
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
+_CHANGING = frozenset({dict, list, tuple, set, bytearray})
+
 
 def record_event(record: logging.LogRecord) -> dict[str, Any]:
     """Return a log record as an event, with the names that the journal has for its parts.
@@ -41,9 +43,28 @@ def record_event(record: logging.LogRecord) -> dict[str, Any]:
         "THREAD_NAME": record.threadName,
         "PROCESS_NAME": record.processName,
     }
-    if record.exc_info and record.exc_info[0] is not None:
+    if record.exc_text:  # also of a record that came from another process, which has nothing else of it
+        event["EXCEPTION_TEXT"] = record.exc_text
+    elif record.exc_info and record.exc_info[0] is not None:
         event["EXCEPTION_TEXT"] = logging.Formatter().formatException(record.exc_info)
     return {**event, **{name: value for name, value in vars(record).items() if name not in _STANDARD}}
+
+
+def _settled(value: Any) -> Any:
+    """Return a value of an event as it is now, copied where the program may still change it before it is judged."""
+    if type(value) not in _CHANGING:
+        return value
+    try:
+        return _copied(value)
+    except RecursionError:  # too deep, or within itself: the matchers know what to do
+        return value
+
+
+def _copied(value: Any) -> Any:
+    kind = type(value)
+    if kind is dict:
+        return {name: _copied(one) for name, one in value.items()}
+    return kind(map(_copied, value)) if kind in _CHANGING else value
 
 
 class DetectionHandler(logging.Handler):
@@ -89,16 +110,23 @@ class DetectionHandler(logging.Handler):
         self._process = os.getpid()
         self._closed = False
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Take the record, unless the callback logged it."""
+        # Told before the handler's lock is taken: at the end logging holds that while it waits for the callback.
+        if self._thread is threading.current_thread():
+            return False
+        return bool(super().handle(record))  # a record, in newer versions of Python
+
     def emit(self, record: logging.LogRecord) -> None:
         """Leave the record to the handler's thread; never waits, never raises."""
-        if self._thread is threading.current_thread() or self._closed:
-            return  # logged by the callback, or after the end
+        if self._closed:
+            return
         try:
-            event = self._event_of(record)
+            event = {name: _settled(value) for name, value in self._event_of(record).items()}
+            self._ensure_thread()
         except Exception:  # noqa: BLE001 - as logging does with a message that cannot be put together
             self.handleError(record)
             return
-        self._ensure_thread()
         try:
             self._waiting.put_nowait((record, event))
         except queue.Full:
@@ -106,9 +134,11 @@ class DetectionHandler(logging.Handler):
 
     def flush(self) -> None:
         """Wait until what was logged before is judged, ``stop_seconds`` at most."""
+        self._wait(time.monotonic() + self._stop_seconds)
+
+    def _wait(self, until: float) -> None:
         if self._closed or self._thread is threading.current_thread() or self._process != os.getpid():
             return
-        until = time.monotonic() + self._stop_seconds
         with self._waiting.all_tasks_done:
             while self._waiting.unfinished_tasks and (left := until - time.monotonic()) > 0:
                 self._waiting.all_tasks_done.wait(left)
@@ -116,7 +146,8 @@ class DetectionHandler(logging.Handler):
     def close(self) -> None:
         """Judge what waits, ``stop_seconds`` at most, and end the thread."""
         if not self._closed:
-            self.flush()
+            until = time.monotonic() + self._stop_seconds
+            self._wait(until)
             self._closed = True
             if (
                 self._thread is not None
@@ -128,7 +159,7 @@ class DetectionHandler(logging.Handler):
                 except queue.Full:
                     pass  # it is stuck in the callback; as a daemon it ends with the program
                 else:
-                    self._thread.join(self._stop_seconds)
+                    self._thread.join(max(0.0, until - time.monotonic()))
         super().close()
 
     def _ensure_thread(self) -> None:

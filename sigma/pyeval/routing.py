@@ -156,6 +156,13 @@ _JOURNAL_FIELDS = ("SYSLOG_IDENTIFIER", "_SYSTEMD_UNIT", "_TRANSPORT", "_HOSTNAM
 _PROXY_FIELDS = ("r-dns", "c-uri-extension", "c-uri-tld", "cs-mime-type")
 _AZURE = {"signinlogs": "signinlogs", "auditlogs": "auditlogs", "administrative": "activitylogs"}
 
+FIELDS_ASKED = frozenset({
+    "Channel", "Provider_Name", "SourceName", "EventID", "type", "MESSAGE", "_TARGET_FILE", "_DESTINATION_IP", "_EXE", "_CMDLINE",
+    "cs-method", "cs-uri-stem", "eventSource", "protoPayload", "apiVersion", "category", "operationName", "Workload",
+    "RecordType", *_AUDIT_FIELDS, *_JOURNAL_FIELDS, *_PROXY_FIELDS,
+})  # fmt: skip
+"""All that the answer depends on."""
+
 
 def recognise(event: Mapping[str, Any]) -> LogSource:
     """Return the log source of *event* as far as its keys tell it; never raises."""

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigma.pyeval.matchers.values import text_of
 from sigma.pyeval.spark.columns import column_events, json_event, python_values, row_events
 
 BERLIN = timezone(timedelta(hours=1))
@@ -68,23 +67,69 @@ def test_rows_keep_the_order_of_columns() -> None:
     ]
 
 
-BROKEN = b"\xffA"
+BROKEN = pa.array([b"\xffA", b"7"]).view(pa.string())
+READ = "\N{REPLACEMENT CHARACTER}A"
 
 
 @pytest.mark.parametrize(
     ("column", "expected"),
     [
-        (pa.array([BROKEN, b"b"]).view(pa.string()), [b"\xffA", b"b"]),
-        (pa.ListArray.from_arrays([0, 1], pa.array([BROKEN]).view(pa.string())), [[b"\xffA"]]),
-        (pa.StructArray.from_arrays([pa.array([BROKEN]).view(pa.string())], ["x"]), [{"x": b"\xffA"}]),
-        (pa.MapArray.from_arrays([0, 1], ["k"], pa.array([BROKEN]).view(pa.string())), [{"k": b"\xffA"}]),
+        (BROKEN, [READ, "7"]),
+        (BROKEN.cast(pa.large_binary()).view(pa.large_string()), [READ, "7"]),
+        (pa.ListArray.from_arrays([0, 2], BROKEN), [[READ, "7"]]),
+        (pa.StructArray.from_arrays([BROKEN, pa.array([1.5, math.nan])], ["x", "y"]), [{"x": READ, "y": 1.5}, {"x": "7"}]),
+        (pa.MapArray.from_arrays([0, 2], BROKEN, pa.array([Decimal(1), None])), [{READ: 1, "7": None}]),
+        (pa.MapArray.from_arrays([0, 2], ["k", "l"], BROKEN), [{"k": READ, "l": "7"}]),
+        (
+            pa.StructArray.from_arrays([BROKEN, pa.array([b"\xff", None]), pa.array([date(2026, 1, 2), None])], ["x", "y", "z"]),
+            [{"x": READ, "y": b"\xff", "z": date(2026, 1, 2)}, {"x": "7"}],
+        ),
     ],
-    ids=["text", "list", "struct", "map"],
-)
+    ids=["text", "large text", "list", "struct", "key", "value", "other types"],
+)  # fmt: skip
 def test_text_that_is_no_utf_8(column: pa.Array, expected: list[Any]) -> None:
-    """Spark's strings may hold any bytes: they are read as bytes, whose text is the same but for what is broken."""
+    """Spark's strings may hold any bytes: what is broken is replaced, in that value alone, and text stays text."""
     assert python_values(column) == expected
-    assert text_of(BROKEN) == "\N{REPLACEMENT CHARACTER}A"
+
+
+FAR = (
+    # days or microseconds since 1970, Arrow type, what the event has
+    (2_932_896, pa.date32(), date(9999, 12, 31)),
+    (2_932_897, pa.date32(), "+10000-01-01"),
+    (-719_163, pa.date32(), "+00000-12-31"),
+    (2**31 - 1, pa.date32(), "+5881580-07-11"),
+    (2**62, pa.timestamp("us"), "+148108-07-06T14:00:27.387904"),
+    (2**63 - 1, pa.timestamp("us", "Asia/Tokyo"), "+294247-01-10T04:00:54.775807+00:00"),
+    (253_402_326_000_000_000, pa.timestamp("us", "America/Los_Angeles"), "+10000-01-01T07:00:00+00:00"),
+    (-62_135_629_200_000_000, pa.timestamp("us", "Asia/Tokyo"), "+00000-12-31T15:00:00+00:00"),
+    (253_402_300_799_999_999, pa.timestamp("us", "UTC"), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
+    (-62_135_596_800, pa.timestamp("s"), datetime(1, 1, 1)),
+)
+
+
+@pytest.mark.parametrize(("count", "kind", "expected"), FAR, ids=str)
+def test_moments_beyond_the_calendar(count: int, kind: pa.DataType, expected: object) -> None:
+    """Spark counts further than Python does; such a moment is text, and changes nothing of those beside it."""
+    array = pa.array([0, count, None], pa.int32() if kind == pa.date32() else pa.int64()).cast(kind)
+    near = python_values(array.slice(0, 1))[0]
+    assert repr(python_values(array)) == repr([near, expected, None])
+    assert repr(python_values(pa.ListArray.from_arrays([0, 3], array))) == repr([[near, expected, None]])
+    deep = pa.StructArray.from_arrays([array, BROKEN.take(pa.array([0, 1, 1]))], ["t", "x"])
+    assert repr(python_values(deep)) == repr([{"t": near, "x": READ}, {"t": expected, "x": "7"}, {"x": "7"}])
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_any_moment(count: int) -> None:
+    """Within the calendar Arrow's own answer; later moments are later."""
+    array = pa.array([count, max(count - 86_400_000_000, -(2**63))]).cast(pa.timestamp("us", "UTC"))
+    found = python_values(array)[0]
+    try:
+        expected = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=count)
+    except OverflowError:
+        assert isinstance(found, str)
+        assert found[0] in "+-"
+    else:
+        assert found == expected
 
 
 @pytest.mark.parametrize(
@@ -93,6 +138,8 @@ def test_text_that_is_no_utf_8(column: pa.Array, expected: list[Any]) -> None:
         (b'{"a": null, "b": [1, {"c": true}]}', {"a": None, "b": [1, {"c": True}]}),
         (b'{"a": NaN, "b": -Infinity}', {"a": "NaN", "b": "-Infinity"}),
         (b'{"a": 18446744073709551615, "b": 18446744073709551616}', {"a": 2**64 - 1, "b": 2.0**64}),
+        (b'{"a": 1e999, "b": ' + b"9" * 400 + b"}", {"a": "1e999", "b": "9" * 400}),
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
         (b'{"a": "\\ud800"}', {"a": "\ud800"}),
         (b'{"a": "\xff"}', {"a": "\N{REPLACEMENT CHARACTER}"}),
         (b"[1]", "a JSON object is needed, not list"),

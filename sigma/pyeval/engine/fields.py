@@ -136,13 +136,15 @@ def compile_source(source: str) -> Callable[[dict[str, Any]], bool]:
 
 
 def check_plain(value: object) -> None:
-    """Raise Foreign unless *value* is plain data all the way down."""
+    """Raise Foreign unless *value* is plain data all the way down; what stands in several places is looked at once."""
     pending: list[object] = [value]
+    read: set[int] = set()
     while pending:
         one = pending.pop()
         kind = type(one)
-        if kind in PLAIN_SCALARS:
+        if kind in PLAIN_SCALARS or id(one) in read:
             continue
+        read.add(id(one))
         if kind in PLAIN_COLLECTIONS and isinstance(one, (list, tuple, set, frozenset)):
             pending.extend(one)
         elif kind is dict and isinstance(one, dict) and all(type(key) is str for key in one):

@@ -11,7 +11,10 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from .moments import day_of, moment_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -20,6 +23,7 @@ Event = dict[str, Any]
 Convert = Callable[[Any], Any]
 
 _WIDEST_INT_BITS = 64
+_A_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
 def row_events(batch: pyarrow.RecordBatch) -> list[Event]:
@@ -60,7 +64,8 @@ def column_events(column: pyarrow.Array) -> list[Event | str]:
 def json_event(text: bytes) -> Event | str:
     """Return the event in a JSON text, or why there is none.
 
-    ``NaN`` and ``Infinity`` are their text, integers beyond 64 bits are floats, as elsewhere where logs are read.
+    ``NaN``, ``Infinity`` and numbers beyond a double are their text, integers beyond 64 bits are floats, a byte order mark is
+    passed over, as elsewhere where logs are read.
     """
     try:
         value = _read_json(text)
@@ -72,13 +77,11 @@ def json_event(text: bytes) -> Event | str:
 def python_values(column: pyarrow.Array) -> list[Any]:
     """Return the values of an Arrow array as plain Python data; a null, and a number that is NaN, is None."""
     try:
-        values = column.to_pylist()
-    except UnicodeDecodeError:  # Spark's strings may hold any bytes; as bytes they have the same text
-        return python_values(column.cast(_with_bytes(column.type)))
-    convert = converter(column.type)
-    if convert is None:
-        return values  # type: ignore[no-any-return]  # pyarrow has no types
-    return [None if value is None else convert(value) for value in values]
+        convert, values = converter(column.type), column.to_pylist()
+    except (ValueError, OverflowError):
+        # Spark's strings may hold any bytes, and its moments lie beyond Python's.
+        convert, values = raw_converter(column.type), column.cast(_raw_type(column.type)).to_pylist()
+    return values if convert is None else [None if value is None else convert(value) for value in values]
 
 
 def converter(kind: pyarrow.DataType) -> Convert | None:
@@ -91,14 +94,59 @@ def converter(kind: pyarrow.DataType) -> Convert | None:
         return _decimal
     if types.is_timestamp(kind) and kind.tz is not None:
         return _instant
+    return _container_converter(kind, converter)
+
+
+def raw_converter(kind: pyarrow.DataType) -> Convert | None:
+    """Return the same for what ``to_pylist`` gives once text was made bytes and moments numbers."""
+    from pyarrow import types
+
+    if _is_text(kind):
+        return _decoded
+    if types.is_date32(kind):
+        return day_of
+    if types.is_timestamp(kind):
+        return partial(moment_of, a_second=_A_SECOND[kind.unit], aware=kind.tz is not None)
+    return _container_converter(kind, raw_converter) or converter(kind)
+
+
+def _container_converter(kind: pyarrow.DataType, inner: Callable[[pyarrow.DataType], Convert | None]) -> Convert | None:
+    from pyarrow import types
+
     if types.is_struct(kind):
-        return _struct_converter({field.name: converter(field.type) for field in kind})
+        return _struct_converter({field.name: inner(field.type) for field in kind})
     if types.is_map(kind):
-        return _map_converter(converter(kind.item_type))
+        return _map_converter(inner(kind.key_type), inner(kind.item_type))
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        inner = converter(kind.value_type)
-        return None if inner is None else _list_converter(inner)
+        of_item = inner(kind.value_type)
+        return None if of_item is None else _list_converter(of_item)
     return None
+
+
+def _raw_type(kind: pyarrow.DataType) -> pyarrow.DataType:
+    """Return the type with bytes in place of text, and numbers in place of days and moments."""
+    import pyarrow
+    from pyarrow import types
+
+    if _is_text(kind):
+        return pyarrow.large_binary()
+    if types.is_date32(kind):
+        return pyarrow.int32()
+    if types.is_timestamp(kind):
+        return pyarrow.int64()
+    if types.is_struct(kind):
+        return pyarrow.struct([field.with_type(_raw_type(field.type)) for field in kind])
+    if types.is_map(kind):
+        return pyarrow.map_(_raw_type(kind.key_type), kind.item_field.with_type(_raw_type(kind.item_type)))
+    if types.is_list(kind):
+        return pyarrow.list_(kind.value_field.with_type(_raw_type(kind.value_type)))
+    return kind
+
+
+def _is_text(kind: pyarrow.DataType) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
 def _number(value: float) -> float | None:
@@ -115,6 +163,10 @@ def _instant(value: datetime) -> datetime:
     return value.astimezone(timezone.utc)  # noqa: UP017 - workers may run Python 3.10
 
 
+def _decoded(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
 def _struct_converter(fields: dict[str, Convert | None]) -> Convert:
     def convert(value: Event) -> Event:
         plain = {name: _converted(one, fields[name]) for name, one in value.items()}
@@ -123,9 +175,9 @@ def _struct_converter(fields: dict[str, Convert | None]) -> Convert:
     return convert
 
 
-def _map_converter(inner: Convert | None) -> Convert:
-    def convert(value: Sequence[tuple[str, Any]]) -> Event:
-        return {name: _converted(one, inner) for name, one in value}
+def _map_converter(of_key: Convert | None, of_value: Convert | None) -> Convert:
+    def convert(value: Sequence[tuple[Any, Any]]) -> Event:
+        return {_converted(name, of_key): _converted(one, of_value) for name, one in value}
 
     return convert
 
@@ -141,33 +193,21 @@ def _converted(value: Any, convert: Convert | None) -> Any:
     return value if value is None or convert is None else convert(value)
 
 
-def _with_bytes(kind: pyarrow.DataType) -> pyarrow.DataType:
-    """Return the type with bytes in place of text, but for the names in maps and structs."""
-    import pyarrow
-    from pyarrow import types
-
-    if types.is_string(kind) or types.is_large_string(kind):
-        return pyarrow.large_binary()
-    if types.is_struct(kind):
-        return pyarrow.struct([field.with_type(_with_bytes(field.type)) for field in kind])
-    if types.is_map(kind):
-        return pyarrow.map_(kind.key_type, kind.item_field.with_type(_with_bytes(kind.item_type)))
-    if types.is_list(kind):
-        return pyarrow.list_(kind.value_field.with_type(_with_bytes(kind.value_type)))
-    return kind
-
-
 def _json_reader() -> Callable[[bytes], Any]:
     """Return a reader of JSON: orjson where a worker has it, and the standard library for what that refuses."""
 
-    def integer(text: str) -> int | float:
-        value = int(text) if len(text) <= _WIDEST_INT_BITS else None
-        return float(text) if value is None or value.bit_length() > _WIDEST_INT_BITS else value
+    def real(text: str) -> float | str:
+        number = float(text)
+        return number if math.isfinite(number) else text
 
-    lenient = json.JSONDecoder(strict=False, parse_constant=str, parse_int=integer)
+    def integer(text: str) -> int | float | str:
+        value = int(text) if len(text) <= _WIDEST_INT_BITS else None
+        return real(text) if value is None or value.bit_length() > _WIDEST_INT_BITS else value
+
+    lenient = json.JSONDecoder(strict=False, parse_constant=str, parse_int=integer, parse_float=real)
 
     def read(text: bytes) -> Any:
-        return lenient.decode(text.decode("utf-8", "replace"))
+        return lenient.decode(text.decode("utf-8-sig", "replace"))
 
     try:
         import orjson

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..codegen import emit_linked, emit_runtime, emit_standalone
+from ..conditions import fields_read
+from ..routing import FIELDS_ASKED
 from .worker import PROBLEM_COLUMN, RULE_COLUMN, RULE_TEXTS
 
 if TYPE_CHECKING:
@@ -17,10 +19,9 @@ if TYPE_CHECKING:
 
     from ..ruleset import Ruleset
 
-_WORKER_FILES = ("rules.py", "events.py", "routing.py", "spark/columns.py", "spark/worker.py")
-"""The files of this package, in order, that workers run where nothing is installed."""
+_WORKER_FILES = ("rules.py", "events.py", "routing.py", "spark/moments.py", "spark/columns.py", "spark/worker.py")
+"""The files of this package, in order, that workers run: shipped with either delivery, so that they are the driver's."""
 
-_INSTALLED_WORKER = "sigma.pyeval.spark.worker"
 _PLAIN_TYPES = frozenset({
     "StringType", "CharType", "VarcharType", "BooleanType", "ByteType", "ShortType", "IntegerType", "LongType", "FloatType",
     "DoubleType", "DecimalType", "DateType", "TimestampType", "TimestampNTZType", "TimeType", "BinaryType", "NullType",
@@ -42,6 +43,7 @@ def detect(  # noqa: PLR0913 - a caller names each
     event: str | None = None,
     keep: Sequence[str] | None = None,
     route: bool = True,
+    members: bool = False,
     delivery: Literal["standalone", "linked"] = "standalone",
 ) -> DataFrame:
     """Return the rows of *df* that match, once for each rule that does; *df* may be a stream.
@@ -60,31 +62,50 @@ def detect(  # noqa: PLR0913 - a caller names each
             the row is the event, its columns are the fields.
         keep: Columns of *df* to hand back; None keeps all.
         route: Whether an event's own log source leaves out the rules for another one, as ``sigma-pyeval scan`` does.
+        members: Whether the matches of rules that serve only correlations are among them, for a correlator that takes them
+            next; *ruleset* may then have correlation rules, which are left to that.
         delivery: ``"standalone"`` ships all that workers need; ``"linked"`` needs this package, of the same semantics,
             on each worker (``pip install --no-deps pySigma-backend-pyeval ahocorasick-rs orjson``) and is much faster.
 
     Raises:
-        SparkDetectionError: A correlation rule, which needs what was before; a router of one's own; a column that is not
-            there, is there twice, has a type that no event has, or is named as one of the result's.
+        SparkDetectionError: A correlation rule, which needs what was before, without *members*; a router of one's own; a
+            column that is not there, is there twice, has a type that no event has, or is named as one of the result's.
         ValueError: *delivery* is none of its allowed values.
     """
     if delivery not in ("standalone", "linked"):
         raise ValueError(f"delivery is 'standalone' or 'linked', not {delivery!r}")
-    _check_rules(ruleset, route)
-    kept = df.columns if keep is None else list(keep)
-    _check_columns(df.schema, event, kept)
-    read = kept if event is None or event in kept else [*kept, event]
-    if event is None:
-        read = df.columns
+    _check_rules(ruleset, route, members)
+    names = df.columns
+    kept = names if keep is None else list(keep)
+    fields = columns_judged(ruleset, names, route) if event is None else [event]
+    _check_columns(df.schema, event, kept, fields, _folds_case(df))
+    read = [name for name in names if name in {*kept, *fields}]
     emit = emit_standalone if delivery == "standalone" else emit_linked
     rules = _ship(df.sparkSession, "sigma_rules", emit(ruleset.rules))
-    worker = _INSTALLED_WORKER
-    if delivery == "standalone":
-        worker = _ship(df.sparkSession, "sigma_worker", emit_runtime(_WORKER_FILES))
-    # By number, as mapInArrow takes a dot in a column's name for a path.
-    rows = df.select(*(f"`{name.replace('`', '``')}`" for name in read)).toDF(*map(str, range(len(read))))
-    function = _batch_function(worker, rules, {"columns": read, "event": event, "keep": kept, "route": route})
+    worker = _ship(df.sparkSession, "sigma_worker", emit_runtime(_WORKER_FILES))
+    # By number: names may have dots, which mapInArrow takes for paths, and differ in case only, which select does not tell.
+    rows = df.toDF(*map(str, range(len(names)))).select(*(str(names.index(name)) for name in read))
+    options = {"columns": read, "fields": fields, "event": event, "keep": kept, "route": route, "members": members}
+    function = _batch_function(worker, rules, options)
     return rows.mapInArrow(function, _result_schema(df.schema, kept, with_problem=event is not None))
+
+
+def columns_judged(ruleset: Ruleset, names: Sequence[str], route: bool) -> Sequence[str]:
+    """Return which of the columns *names* can change a verdict where the row is the event; at least one.
+
+    These are the fields that rules ask and what dotted ones begin with, and what tells the log source; with keywords, all.
+    """
+    asked = set(FIELDS_ASKED) if route else set()
+    for rule in ruleset.rules:
+        fields = fields_read(rule.expression, unsafe_regex=True)
+        if fields is None:
+            return names
+        asked.update(fields, (field.partition(".")[0] for field in fields))
+    return [name for name in names if name in asked] or names[:1]  # rows without a column could not be counted
+
+
+def _folds_case(df: DataFrame) -> bool:
+    return bool(df.sparkSession.conf.get("spark.sql.caseSensitive", "false") != "true")
 
 
 def _batch_function(worker: str, rules: str, options: dict[str, Any]) -> Callable[[Iterator[Any]], Iterator[Any]]:
@@ -100,19 +121,20 @@ def _batch_function(worker: str, rules: str, options: dict[str, Any]) -> Callabl
     return detect_in_batches
 
 
-def _check_rules(ruleset: Ruleset, route: bool) -> None:
-    correlations = getattr(ruleset, "correlations", ())
-    if correlations:
+def _check_rules(ruleset: Ruleset, route: bool, members: bool) -> None:
+    if ruleset.correlations and not members:
         raise SparkDetectionError(
-            f"{len(correlations)} correlation rules (the first is {correlations[0].title!r}) need what came before an event, "
-            "which would take state by group (transformWithState) and is not supported; hold them with "
-            "Ruleset.correlator against the matches, and pass the other rules alone: Ruleset(ruleset.rules)"
+            f"{len(ruleset.correlations)} correlation rules (the first is {ruleset.correlations[0].title!r}) need what came "
+            "before an event: pass members=True and give what matches to Ruleset.correlator (docs/scale.md), or leave "
+            "them out: Ruleset(ruleset.rules)"
         )
     if route and ruleset._router is not None:
         raise SparkDetectionError("the rule set's own router is not shipped to workers; pass route=False")
 
 
-def _check_columns(schema: StructType, event: str | None, kept: Sequence[str]) -> None:
+def _check_columns(
+    schema: StructType, event: str | None, kept: Sequence[str], fields: Sequence[str], folds_case: bool
+) -> None:
     types: dict[str, Any] = {}
     for field in schema:
         if field.name in types:
@@ -124,10 +146,12 @@ def _check_columns(schema: StructType, event: str | None, kept: Sequence[str]) -
     for name in kept:
         if kept.count(name) > 1:
             raise SparkDetectionError(f"column {name!r} is to be kept twice")
-        if name == RULE_COLUMN or (event is not None and name == PROBLEM_COLUMN):
+        told = name.lower() if folds_case else name
+        if told == RULE_COLUMN or (event is not None and told == PROBLEM_COLUMN):
             raise SparkDetectionError(f"column {name!r} is one of the result's; rename it, or leave it out of keep")
-    for name in types if event is None else {*kept, event}:
-        _check_type(name, types[name])
+    for name, kind in types.items():
+        if name in kept or name in fields:
+            _check_type(name, kind)
     if event is not None and type(types[event]).__name__ not in {*_TEXT_TYPES, "StructType", "MapType"}:
         found = types[event].simpleString()
         raise SparkDetectionError(f"column {event!r} is of type {found}; an event is a struct, a map, or JSON text")

@@ -1,6 +1,6 @@
 """What a Spark worker runs: batches of rows in, the rows that match out, with the rule beside each.
 
-Shipped to workers as text beside a standalone module, or run from the installed package beside a linked one.
+Shipped to workers as text, beside a standalone or a linked module of rules.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RULE_TEXTS = ("id", "title", "level", "status", "author", "license", "source_has
 MOST_MATCHES = 10_000
 """Rows of one batch that is handed back: a batch whose rows match many rules must not grow without limit."""
 
-_judges: dict[tuple[str, bool], Judge] = {}
+_judges: dict[tuple[str, bool, bool], Judge] = {}
 
 
 def detect(  # noqa: PLR0913 - named by the driver
@@ -35,9 +35,11 @@ def detect(  # noqa: PLR0913 - named by the driver
     rules: ModuleType,
     *,
     columns: Sequence[str],
+    fields: Sequence[str],
     event: str | None,
     keep: Sequence[str],
     route: bool,
+    members: bool,
 ) -> Iterator[pyarrow.RecordBatch]:
     """Yield the rows that match, once for each rule: the columns *keep*, ``rule``, and with *event* ``problem``.
 
@@ -45,17 +47,21 @@ def detect(  # noqa: PLR0913 - named by the driver
         batches: Rows, as Spark's ``mapInArrow`` gives them.
         rules: A standalone or linked module of rules.
         columns: The names of the rows' columns, which Spark knows by number.
+        fields: Those of them that are the event's fields, where the row is the event.
         event: The column that holds the event; None where the row is the event.
         keep: Columns to hand back, in this order.
         route: Whether an event's own log source leaves out the rules that are for another one.
+        members: Whether rules that serve only correlations are judged too.
     """
     import pyarrow
 
-    judge = _judge_of(rules, route)
+    judge = _judge_of(rules, route, members)
     table = rule_table(rules.RULES)
     for numbered in batches:
         batch = pyarrow.RecordBatch.from_arrays(numbered.columns, names=columns)
-        events = row_events(batch) if event is None else column_events(batch.column(columns.index(event)))
+        events = (
+            row_events(batch.select(fields)) if event is None else column_events(batch.column(columns.index(event)))
+        )
         rows: list[int] = []
         numbers: list[int | None] = []
         problems: list[str | None] = []
@@ -107,20 +113,22 @@ def rule_table(records: Sequence[Mapping[str, Any]]) -> pyarrow.Array:
     return pyarrow.array(rows, kind)
 
 
-def _judge_of(rules: ModuleType, route: bool) -> Judge:
+def _judge_of(rules: ModuleType, route: bool, members: bool) -> Judge:
     """Return the judge of a module of rules, kept as long as the process: it remembers what it has learned."""
-    key = (rules.__name__, route)
+    key = (rules.__name__, route, members)
     if key not in _judges:
-        _judges[key] = _linked_judge(rules, route) if hasattr(rules, "_LINKED") else standalone_judge(rules, route)
+        judge = linked_judge if hasattr(rules, "_LINKED") else standalone_judge
+        _judges[key] = judge(rules, route=route, members=members)
     return _judges[key]
 
 
-def standalone_judge(rules: ModuleType, route: bool) -> Judge:
+def standalone_judge(rules: ModuleType, *, route: bool, members: bool) -> Judge:
     """Return the judge of a standalone module: the predicates one by one, those for other log sources left out."""
     holds = rules.holds
     judged = [
         (number, LogSource(**record.get("logsource", {})), predicate)
         for number, (record, predicate) in enumerate(rules._RULES)
+        if members or record.get("generate", True)
     ]
     everything = [(number, predicate) for number, _, predicate in judged]
     by_source: dict[LogSource, list[tuple[int, Any]]] = {}
@@ -139,12 +147,13 @@ def standalone_judge(rules: ModuleType, route: bool) -> Judge:
     return judge
 
 
-def _linked_judge(rules: ModuleType, route: bool) -> Judge:
+def linked_judge(rules: ModuleType, *, route: bool, members: bool) -> Judge:
+    """Return the judge of a linked module: the installed matcher."""
     ruleset = rules._LINKED.ruleset
     numbers = {id(rule): number for number, rule in enumerate(ruleset.rules)}
 
     def judge(event: Mapping[str, Any]) -> list[int]:
-        found = ruleset.match(event, recognise(event) if route else None)
+        found = ruleset.match(event, recognise(event) if route else None, members=members)
         return [numbers[id(match.rule)] for match in found] if found else found
 
     return judge
