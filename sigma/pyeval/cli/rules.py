@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from sigma.pyeval.errors import RuleError
 from sigma.pyeval.output import counted, json_line, printable
+from sigma.pyeval.reports.console import output_console
 from sigma.pyeval.restrictiveness import LEVELS
 from sigma.pyeval.rules import Rule
 from sigma.pyeval.ruleset import Ruleset
@@ -181,7 +181,7 @@ def _as_dict(ruleset: Ruleset, shown: Iterable[Rule]) -> dict[str, Any]:
 
 
 def _write_tables(ruleset: Ruleset, shown: list[Rule]) -> None:
-    console = Console()
+    console = output_console(highlight=True)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("level", "status"):
         table.add_column(column, no_wrap=True)

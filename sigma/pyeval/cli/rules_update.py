@@ -11,7 +11,6 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import click
-from rich.console import Console
 from rich.text import Text
 
 from sigma.pyeval.output import counted, json_line, printable
@@ -28,6 +27,7 @@ from sigma.pyeval.releases.installation import (
     roll_back,
     take_over,
 )
+from sigma.pyeval.reports.console import output_console
 from sigma.pyeval.ruleset import Ruleset
 
 from .bar import Bar
@@ -232,7 +232,7 @@ def _tell(about: dict[str, str], changes: Changes, local: LocalChanges, format_:
         sys.stdout.buffer.write(json_line(report) + b"\n")
         sys.stdout.flush()
         return
-    console = Console()
+    console = output_console(highlight=True)
     for line in about["version"].splitlines():
         console.print(Text(printable(line)))
     for kind, words in KINDS.items():
