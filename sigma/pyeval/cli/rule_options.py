@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sigma.pyeval.errors import RuleLoadError
+from sigma.pyeval.errors import RuleLoadError, errors_in_brief
 from sigma.pyeval.output import counted
 from sigma.pyeval.pipelines import FieldMappings
 from sigma.pyeval.restrictiveness import Restrictiveness
@@ -62,7 +62,7 @@ class RuleOptions:
             )
 
         ruleset = self.load_with(load, _OPTIONS)
-        for problem in ruleset.errors if demanded else ():
+        for problem in errors_in_brief(ruleset.errors) if demanded else ():
             warn(str(problem))
         if not ruleset.rules and demanded:
             chosen = f"; {left_out(ruleset)}" if ruleset.left_out else ""

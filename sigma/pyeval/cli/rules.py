@@ -13,7 +13,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from sigma.pyeval.errors import RuleError
+from sigma.pyeval.errors import RuleError, finding_of
 from sigma.pyeval.output import counted, json_line, printable
 from sigma.pyeval.reports.console import output_console
 from sigma.pyeval.restrictiveness import LEVELS
@@ -156,7 +156,7 @@ def _by_reason(errors: Iterable[RuleError]) -> dict[str, list[RuleError]]:
     """Return the errors by what is wrong, the reason of most rules first."""
     found: dict[str, list[RuleError]] = {}
     for error in errors:  # what would be supported instead is long, and the same for all
-        found.setdefault(error.reason.partition("; supported")[0], []).append(error)
+        found.setdefault(finding_of(error.reason), []).append(error)
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))
 
 

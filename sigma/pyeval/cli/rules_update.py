@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 import click
 from rich.text import Text
 
+from sigma.pyeval.errors import in_brief
 from sigma.pyeval.output import counted, json_line, printable
 from sigma.pyeval.releases.archive import Release, ReleaseError, read_release
 from sigma.pyeval.releases.changes import KINDS, Changes, compare
@@ -240,9 +241,10 @@ def _tell(about: dict[str, str], changes: Changes, local: LocalChanges, format_:
         if not changed:
             continue
         console.print(Text(f"{counted(len(changed), 'rule')} {words}:", style="bold"))
-        for one in changed[:SHOWN]:
-            reason = f": {one.reason}" if one.reason else ""
-            console.print(Text(printable(f"  {one.title or one.path} ({one.level or 'no level'}, {one.path}){reason}")))
+        shown = changed[:SHOWN]
+        for one, reason in zip(shown, in_brief(one.reason for one in shown), strict=True):
+            why = f": {reason}" if reason else ""
+            console.print(Text(printable(f"  {one.title or one.path} ({one.level or 'no level'}, {one.path}){why}")))
         if len(changed) > SHOWN:
             console.print(f"  and {len(changed) - SHOWN} more; --format json names them")
     unusable = f", {changes.errors} that cannot be used" if changes.errors else ""
