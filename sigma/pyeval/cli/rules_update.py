@@ -33,7 +33,7 @@ from sigma.pyeval.ruleset import Ruleset
 
 from .bar import Bar
 from .messages import fail, warn
-from .rule_options import EXIT_NOTHING_LOADED
+from .rule_options import EXIT_NOTHING_LOADED, why_no_pipeline
 
 EXIT_LOCAL_CHANGES: Final = 4
 SHOWN: Final = 20
@@ -211,7 +211,7 @@ def _compared(old: Path | None, new: Path, pipelines: tuple[str, ...]) -> Change
             before = Ruleset([]) if old is None else load_rules(old, **options, progress=bar.show)
             return compare(before, old or new, load_rules(new, **options, progress=bar.show), new)
     except SigmaError as error:
-        raise ReleaseError(f"pipeline: {error}") from error
+        raise ReleaseError(f"pipeline: {why_no_pipeline(pipelines, error)}") from error
 
 
 def _tell(about: dict[str, str], changes: Changes, local: LocalChanges, format_: str) -> None:
