@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Literal, Self, TypeVar
 
@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from sigma.pyeval.logs.text import without_surrogates
 from sigma.pyeval.monitor.batches import Batch, Checkpoint, Intake, Json, Place
 from sigma.pyeval.monitor.settings import LineSettings
+from sigma.pyeval.output import counted
 
 from .discovery import Discovery
 from .fingerprint import Mark
@@ -25,6 +26,9 @@ from .wakeups import WakeUps
 
 MAX_OPEN: Final = 512
 """Files that are kept open while nothing happens to them; of more, those that were quiet for the longest are closed."""
+
+MOST_NAMED: Final = 3
+"""Files named where the source says where it goes on."""
 
 _CLOCK_NANOSECONDS: Final = 20_000_000
 """Files' times come from a clock that may be so far behind (a tick of the kernel)."""
@@ -88,6 +92,17 @@ class FileSource:
         self.name = settings.name or settings.type
         self._settings = settings
         self._how = Reading(settings.format, settings.options, settings.max_line_bytes, settings.grace, settings.pause)
+
+    def goes_on_at(self, checkpoints: Mapping[str, Json]) -> str:
+        """Return the files and how many of their bytes were read, those of the settings alone, the first few by name."""
+        is_ours = Discovery(self._settings.paths, lambda _: None).pattern_of
+        read = [
+            f"{name}, byte {kept['current']['offset']}"
+            for name, kept in checkpoints.items()
+            if name and is_ours(text_path(name)) is not None
+        ]
+        more = f"; and {counted(len(read) - MOST_NAMED, 'other file')}" if len(read) > MOST_NAMED else ""
+        return "; ".join(read[:MOST_NAMED]) + more
 
     async def run(self, intake: Intake) -> None:
         """Read until ``intake.stopping`` is set."""
