@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from sigma.pyeval.logs.text import without_surrogates
 from sigma.pyeval.monitor.batches import Batch, Checkpoint, Intake, Json, Place
-from sigma.pyeval.monitor.settings import LineSettings
+from sigma.pyeval.monitor.settings import LineSettings, Seconds
 from sigma.pyeval.output import counted
 
 from .discovery import Discovery
@@ -52,14 +52,14 @@ class FileSourceSettings(LineSettings):
     max_line_bytes: int = Field(default=1 << 20, ge=256, le=16 << 20)
     """A longer line is left out, and counted as a problem."""
 
-    poll: float = Field(default=1.0, ge=0.05, le=60)
+    poll: Seconds = Field(default=1.0, ge=0.05, le=60)
     """Seconds after which files are looked at even if the system has told of no change."""
 
-    pause: float = Field(default=2.0, gt=0, le=3600)
+    pause: Seconds = Field(default=2.0, gt=0, le=3600)
     """Seconds without a new line after which events are given out whose further lines have not come (``end_of_event_timeout``
     of auditd.conf(5))."""
 
-    grace: float = Field(default=2.0, ge=0, le=3600)
+    grace: Seconds = Field(default=2.0, ge=0, le=3600)
     """Seconds that a renamed file is read on before its successor is, as its writer may still have it open. Lines that come to
     it in the minute after that are read too, between those of the successor."""
 
