@@ -59,11 +59,12 @@ def alert_of(
     serial: str | None = None,
     now: datetime = NOW,
     redact: tuple[str, ...] = (),
+    reader: str | None = None,
 ) -> dict[str, Any]:
     """Return the alert of one event, which is valid, as it is after a way over JSON, and left the event alone."""
     rule = Rule(None, "Some rule", rule) if isinstance(rule, str) else rule
     record = Record(event, 1, LogSource(service="auditd"), serial)
-    alert = make_alert(Match(rule, event), record, source, now, Redaction(redact))
+    alert = make_alert(Match(rule, event), record, source, now, Redaction(redact), reader)
     schema().validate(alert)
     assert orjson.loads(orjson.dumps(alert)) == json.loads(json_line(alert)) == alert
     return alert
@@ -490,3 +491,25 @@ def test_what_is_no_field_is_refused(field: str) -> None:
     """At the start of the service, not with the first alert."""
     with pytest.raises(ValueError, match="no field"):
         Redaction([field])
+
+
+@pytest.mark.parametrize(
+    ("event", "redact", "host"),
+    [
+        ({}, (), "here"),
+        ({"_HOSTNAME": "-"}, (), "here"),
+        ({"_HOSTNAME": "web-1"}, (), "web-1"),
+        ({"host": "web-1"}, (), "web-1"),
+        ({"_HOSTNAME": "web-1"}, ("_HOSTNAME",), REDACTED),
+        ({"host": {"name": "web-1"}}, ("host",), REDACTED),
+        ({"host": {"name": "web-1", "ip": "10.0.0.1"}}, ("host.name",), REDACTED),
+    ],
+)
+def test_the_host_of_a_local_log_that_names_none_is_the_reader(
+    event: dict[str, Any], redact: tuple[str, ...], host: str
+) -> None:
+    """A host that is hidden is not replaced by another one, and the alert's id stays what it is."""
+    event = {"Image": "/bin/x", **event}
+    alert = alert_of(event, redact=redact, reader="here")
+    assert alert["host"] == host
+    assert alert["id"] == alert_of(event)["id"]

@@ -245,6 +245,14 @@ def test_rules_are_found_by_id_or_title() -> None:
     assert RULES.find_rule("Download Into A World-Writable Folder").id == CURL
     with pytest.raises(UnknownRuleError, match="did you mean"):
         RULES.explain({}, CURL[:-1])
+    for part in ("world-writable", "DOWNLOAD INTO A", "download into a world writeable folder"):
+        with pytest.raises(UnknownRuleError, match="did you mean 'Download Into A World-Writable Folder'"):
+            RULES.find_rule(part)
+    with pytest.raises(UnknownRuleError, match=r"'T\. 1' or 'T\. 2' or 'T\. 3'\?"):
+        Ruleset([Rule(None, f"T. {n}", "exists(event, 'A')") for n in range(1, 6)]).find_rule("t.")
+    for nothing_like_it in ("", " ", "zzzz"):
+        with pytest.raises(UnknownRuleError, match=r"has the id or title '[z ]*'$"):
+            RULES.find_rule(nothing_like_it)
     twice = Ruleset([Rule(None, "T", "exists(event, 'A')"), Rule(None, "T", "exists(event, 'B')")])
     with pytest.raises(UnknownRuleError, match="2 rules have the title"):
         twice.explain({}, "T")

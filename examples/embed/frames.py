@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pandas as pd
-import polars as pl
+import sys
+
+try:
+    import pandas as pd
+    import polars as pl
+except ModuleNotFoundError as error:
+    sys.exit(f"this example needs {error.name}: pip install 'pySigma-backend-pyeval[pandas,polars]'")
 
 from sigma.pyeval import load_rules
 from sigma.pyeval.frames import matches_frame

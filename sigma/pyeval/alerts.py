@@ -41,8 +41,13 @@ _CACHED_CHARACTERS = 1_000
 _CACHED = 2_048
 
 
-def make_alert(
-    match: Match, record: Record, source: Mapping[str, str | int], detected: datetime, redaction: Redaction
+def make_alert(  # noqa: PLR0913, PLR0917 - what an alert tells comes from so many places
+    match: Match,
+    record: Record,
+    source: Mapping[str, str | int],
+    detected: datetime,
+    redaction: Redaction,
+    reader: str | None = None,
 ) -> dict[str, Any]:
     """Return the alert of one match of a record.
 
@@ -54,12 +59,12 @@ def make_alert(
         source: The source's ``name`` and ``type``, and the record's place in it.
         detected: When the rule was held against the event, aware.
         redaction: What is not shown of the event.
+        reader: The machine that a local log was read on, told as the host where the event, before redaction, names none.
     """
     event, rule = match.event, match.rule
     identity, is_portable = alert_id(match, source)
     places = redaction.places(event) if redaction.fields else None
     shown = without(event, places) if places else event
-    host = parse_host(shown)
     about = _about_rule(rule)
     moment = event_time(shown, now=detected)
     alert = {
@@ -70,7 +75,7 @@ def make_alert(
         "event": shown,
         "event_time": None if moment is None else rfc3339(moment),
         "detected": rfc3339(detected),
-        "host": None if host is None else host[:LONGEST_HOST],
+        "host": _host(event, shown, reader),
         "logsource": about["logsource"] | record.logsource.as_dict(),
         "source": dict(source) if record.serial is None else {**source, "serial": record.serial},
         "matched": _matched_often(rule.expression, event, places or set()),
@@ -79,7 +84,7 @@ def make_alert(
 
 
 def make_correlation_alert(
-    found: CorrelationMatch, match: Match, detected: datetime, redaction: Redaction
+    found: CorrelationMatch, match: Match, detected: datetime, redaction: Redaction, reader: str | None = None
 ) -> dict[str, Any]:
     """Return the alert of what a correlation rule found.
 
@@ -91,10 +96,10 @@ def make_correlation_alert(
         match: The rule, and the event that raised it; empty where that is not kept.
         detected: When it was found, aware.
         redaction: What is not shown of events and of the group.
+        reader: As for ``make_alert``; of the event that raised it.
     """
     shown = _shown(match.event, redaction)
     about = _about_rule(match.rule)
-    host = parse_host(shown)
     correlation = {name: value for name, value in found.as_dict().items() if name != "id"}
     correlation["group"] = _shown(correlation["group"], redaction)
     for one in correlation["events"]:
@@ -109,7 +114,7 @@ def make_correlation_alert(
             "event": shown,
             "event_time": rfc3339(found.end),
             "detected": rfc3339(detected),
-            "host": None if host is None else host[:LONGEST_HOST],
+            "host": _host(match.event, shown, reader),
             "logsource": about["logsource"],
             "source": found.source,
             "matched": [],
@@ -121,6 +126,13 @@ def make_correlation_alert(
 def _shown(event: Mapping[str, Any], redaction: Redaction) -> Mapping[str, Any]:
     places = redaction.places(event) if redaction.fields else None
     return without(event, places) if places else event
+
+
+def _host(event: Mapping[str, Any], shown: Mapping[str, Any], reader: str | None) -> str | None:
+    host = parse_host(shown)
+    if host is None and parse_host(event) is None:
+        host = reader
+    return None if host is None else host[:LONGEST_HOST]
 
 
 def alert_id(match: Match, source: Mapping[str, str | int]) -> tuple[str, bool]:

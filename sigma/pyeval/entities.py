@@ -82,7 +82,7 @@ class Entities:
 
 # Field names by what they mean, the first that has a value counts: the Linux event schema, single audit records,
 # Sysmon and Windows, access logs, CloudTrail, and ECS for logs that were normalised before.
-_HOST = ("_HOSTNAME", "node", "Computer", "ComputerName", "host.name", "host.hostname", "hostname")
+_HOST = ("_HOSTNAME", "node", "Computer", "ComputerName", "host.name", "host.hostname", "hostname", "Hostname", "host")
 _USER = ("_USER", "User", "UID", "acct", "SubjectUserName", "cs-username", "userIdentity.userName", "user.name")
 _USER_ID = ("_UID", "uid", "user.id")
 _EXECUTABLE = ("_EXE", "Image", "NewProcessName", "exe", "process.executable")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+_SUPPORTED: Final = "; supported"  # what pipelines refuse ends in a list of what they serve
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,28 @@ class RuleError:
         rule = f" (rule {self.title!r})" if self.title else ""
         remedy = f"; {self.remedy}" if self.remedy else ""
         return f"{place}{rule}: {self.reason}{remedy}"
+
+
+def finding_of(reason: str) -> str:
+    """Return a reason without what would be supported instead, which is long and often the same."""
+    return reason.partition(_SUPPORTED)[0]
+
+
+def in_brief(reasons: Iterable[str]) -> Iterator[str]:
+    """Yield reasons for people who read them in a row: what would be supported instead is said where it is new."""
+    said: set[str] = set()
+    for reason in reasons:
+        finding = finding_of(reason)
+        supported = reason[len(finding) :]
+        yield finding if supported in said else reason
+        said.add(supported)
+
+
+def errors_in_brief(errors: Iterable[RuleError]) -> Iterator[RuleError]:
+    """Yield *errors* with their reasons ``in_brief``."""
+    listed = list(errors)
+    for error, reason in zip(listed, in_brief(error.reason for error in listed), strict=True):
+        yield replace(error, reason=reason)
 
 
 class RuleLoadError(ValueError):

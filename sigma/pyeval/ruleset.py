@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .explain import Explanation
     from .explained_correlation import CorrelationExplanation
 
+_MOST_NEAR = 3  # rules named where none has the name asked for
+
 Router = Callable[[Mapping[str, Any]], LogSource]
 CorrelatorParts = tuple[
     "list[tuple[str, CorrelationRule, Correlation, bool]]",
@@ -226,10 +228,12 @@ class Ruleset:
         names = [known for rule in self.all_rules for known in (rule.id, rule.title) if known]
         import difflib  # only a mistake needs it
 
-        near = difflib.get_close_matches(name, names, n=1)
-        raise UnknownRuleError(
-            f"no rule has the id or title {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-        )
+        wanted = name.casefold()
+        folded = dict(zip(map(str.casefold, reversed(names)), reversed(names), strict=True))  # of two, the first
+        near = [one for one in map(str.casefold, names) if wanted.strip() and wanted in one][:_MOST_NEAR]
+        near = near or difflib.get_close_matches(wanted, folded, n=1)
+        hint = f"; did you mean {' or '.join(repr(folded[one]) for one in near)}?" if near else ""
+        raise UnknownRuleError(f"no rule has the id or title {name!r}{hint}")
 
     def explain(
         self,

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sigma.pipelines import linux_eval
+
 from ..conftest import ROOT, rule_yaml
 from .running import run
 
@@ -150,7 +152,13 @@ def test_pipeline_placeholders_and_restrictiveness(rule: Path, log: Path, tmp_pa
     assert run("scan", "-r", expand, "--placeholder", "tool", log).exit_code == 2
     unknown = run("scan", "-r", rule, "-p", "no_such_pipeline", log)
     assert unknown.exit_code == 2
-    assert "error: pipeline: " in unknown.stderr
+    assert "error: pipeline: 'no_such_pipeline': unknown; " in unknown.stderr
+    near = run("scan", "-r", rule, "-p", "linux-eval", log)
+    assert (near.exit_code, near.stderr.splitlines()) == (
+        2, ["error: pipeline: 'linux-eval': unknown; did you mean 'linux_eval'? A file's name ends in .yml"],
+    )  # fmt: skip
+    assert run("scan", "-r", rule, "-p", tmp_path / "none.yml", log).stderr.startswith("error: pipeline: '")
+    assert all(name in run("scan", "--help").stdout for name in linux_eval.pipelines)
     journal = tmp_path / "process.jsonl"
     journal.write_text('{"_EXE": "/usr/bin/curl", "_CMDLINE": "curl x"}\n')
     assert "1 match " in run("scan", "-r", rule, "-p", "linux_eval", journal).stderr

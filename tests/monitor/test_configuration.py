@@ -53,6 +53,10 @@ MISTAKES: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
     ("nothing for a mapping", changed(rules=5), [("rules", "its keys are paths, pipelines")]),
     ("a text for a sink", changed(sinks=["stdout"]), [("sinks[0]", "write a mapping: its 'type' is one of email")]),
     ("a part's mapping", changed(sinks=[{"type": "email", "server": "mail", "from": "a@b.c", "to": ["a@b.c"]}]), [("sinks[0].server", "its keys are host, port")]),
+    ("seconds with another unit", changed(sinks=[{"type": "syslog", "host": "h", "timeout": "10 s"}]),
+     [("sinks[0].timeout", "a number of seconds, or a time with its unit, as 30s or 2m, is needed")]),
+    ("seconds that are none", changed(sinks=[{"type": "syslog", "host": "h", "timeout": []}]),
+     [("sinks[0].timeout", "a number of seconds, or a time with its unit, as 30s or 2m, is needed")]),
     ("a number with its unit", changed(stop_seconds="1s"), [("stop_seconds", "a number of seconds is needed, without a unit")]),
     ("a fraction", changed(sources=[{"type": "stdin", "queue": 1.5}]), [("sources[0].queue", "a whole number is needed")]),
     ("no finite number", changed(stop_seconds=float("nan")), [("stop_seconds", "a finite number")]),
@@ -140,3 +144,29 @@ def test_numbers_may_come_from_the_environment() -> None:
 
 def test_the_example_is_good() -> None:
     assert load_configuration(Path(__file__).parents[2] / "examples" / "monitor.yml").sinks
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        (10, 10),
+        (2.5, 2.5),
+        ("10", 10),
+        ("${SECONDS}", 7),
+        ("10s", 10),
+        ("2m", 120),
+        ("0.5s", 0.5),
+        ("0.2h", None),
+        ("0s", None),
+        (601, None),
+    ],
+)
+def test_seconds_are_numbers_or_durations(written: object, seconds: float | None) -> None:
+    """Within the same bounds."""
+    value = changed(sinks=[{"type": "syslog", "host": "h", "timeout": written}])
+    if seconds is None:
+        with pytest.raises(ConfigurationError, match="sinks\\[0\\]"):
+            parse_configuration(value, {})
+    else:
+        [sink] = parse_configuration(value, {"SECONDS": "7"}).sinks
+        assert getattr(sink, "timeout", None) == seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 
 from sigma.pyeval import parse_rules
 from sigma.pyeval.monitor.configuration import parse_configuration
+from sigma.pyeval.monitor.detection import LOCAL_KINDS
+from sigma.pyeval.monitor.kinds import SOURCES
 from sigma.pyeval.monitor.service import Ending, Service
 
 from .service import RULE, free_port
@@ -83,6 +86,21 @@ def test_records_become_alerts_and_lines_are_counted(tmp_path: Path) -> None:
 
     assert run(tmp_path, again, sources=[log_source(log)]) is Ending.CLEAN
     assert len({alert["id"] for alert in alerts(tmp_path)}) == 4
+
+
+def test_the_host_of_a_local_log_is_this_machine_where_its_lines_name_none(tmp_path: Path) -> None:
+    """Only there: a line's own host stays, and what came over a network is nobody's."""
+    log = tmp_path / "app.jsonl"
+    log.write_text('{"MESSAGE": "evil-marker"}\n{"MESSAGE": "evil-marker", "_HOSTNAME": "web"}\n')
+
+    async def work(service: Service) -> None:
+        await until(lambda: value_of(service, "sink_sent_total", sink="file") == 2)
+        service.stop()
+
+    source = {**log_source(log), "format": "jsonl"}
+    assert run(tmp_path, work, sources=[source]) is Ending.CLEAN
+    assert [alert["host"] for alert in alerts(tmp_path)] == [socket.gethostname(), "web"]
+    assert set(SOURCES) - LOCAL_KINDS == {"http", "kafka", "syslog", "websocket"}
 
 
 def test_alerts_that_no_sink_wants_are_counted(tmp_path: Path) -> None:

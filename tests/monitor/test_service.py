@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 import urllib.error
@@ -56,6 +57,44 @@ def test_sigterm_delivers_what_was_read_and_the_next_start_goes_on(tmp_path: Pat
         with log.open("ab") as file:
             file.write(line(number + 1))
     assert len({alert["id"] for alert in place.alerts()}) == 3
+
+
+def test_a_restart_says_where_it_goes_on_and_where_the_page_is(tmp_path: Path) -> None:
+    """Only what was read before; a first start goes on nowhere."""
+    log = tmp_path / "app.log"
+    log.write_bytes(line(1))
+    source = {"type": "file", "paths": [str(log)], "start": "beginning", "format": "syslog"}
+    place = Workplace(tmp_path, sources=[source], server={"listen": f"127.0.0.1:{free_port()}"})
+    with place.start() as service:
+        service.until(place.alerts)
+        assert service.stop() == 0
+    assert "going on" not in service.log
+    with place.start() as service:
+        service.until(lambda: "running: " in service.log)
+        assert service.stop() == 0
+    messages = [entry.split(" INFO ")[-1] for entry in service.log.splitlines()]
+    told = f"source file: going on at {log}, byte {log.stat().st_size}"
+    page = f"server: page at http://{place.configuration['server']['listen']}/"
+    assert [one for one in messages if one in {told, page, "running: file -> file"}] == [told, page, messages[-2]]
+    place.configuration["sources"] = [{**source, "paths": [str(tmp_path / "other.log")]}]
+    place.write()
+    with place.start() as service:
+        service.until(lambda: "running: " in service.log)
+        assert service.stop() == 0
+    assert "going on" not in service.log
+
+
+def test_a_port_in_use_is_told_before_anything_is_said_to_run(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        source = {"type": "file", "paths": [str(tmp_path / "app.log")]}
+        place = Workplace(tmp_path, sources=[source], server={"listen": address})
+        with place.start() as service:
+            assert service.process.wait(20) == 5
+    assert service.log.count(f"cannot go on: server: cannot listen on {address}") == 1
+    assert "running: " not in service.log
 
 
 def test_sinks_take_what_they_select(tmp_path: Path) -> None:

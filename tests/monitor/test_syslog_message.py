@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sigma.pyeval.excerpts import found_value
 from sigma.pyeval.logs.cef import CefParser
 from sigma.pyeval.logs.records import Record
 from sigma.pyeval.logs.syslog import parse_syslog
+from sigma.pyeval.monitor.history import Kept
+from sigma.pyeval.monitor.page.archive import entry_of
 from sigma.pyeval.monitor.sinks.alert_text import ascii_json, json_message, shortened, text_message
 from sigma.pyeval.monitor.sinks.cef import cef_message
 from sigma.pyeval.monitor.sinks.syslog_message import BYTE_ORDER_MARK, SyslogMessages
@@ -138,11 +141,54 @@ def test_text_beyond_ascii_has_the_mark_and_json_needs_none() -> None:
 
 def test_text_says_it_in_one_line() -> None:
     assert text_message(ALERT, 1_000) == (
-        r'high: Suspicious curl on web1: CommandLine=curl "http://x]" | sh\n\x1b[31m, Image=/usr/bin/curl, a.0=sh, keyword=sh, b=null'
+        r'high: Suspicious curl on web1: curl "http://x]" | sh\n\x1b[31m (Image=/usr/bin/curl, a.0=sh, keyword=sh, b=null)'
     )
     many = [{"field": "A", "found": [found(f"{number}" + "x" * 1_000, "A") for number in range(100)]}]
-    assert len(text_message({**ALERT, "matched": many}, 100_000)) < 20 * 420
+    assert len(text_message({**ALERT, "matched": many}, 100_000)) < 520
+    assert len(text_message({**ALERT, "matched": many, "event": {}}, 100_000)) < 520
+    assert len(text_message({**ALERT, "event": {"CommandLine": "x" * 1_000}}, 100_000)) < 520
     assert text_message(ALERT, 30) == "high: Suspicious curl on we..."
+
+
+RAW = "Nov 20 18:40:10 web1 sshd[811]: Accepted password for root"
+LONG = "sh -c " + "x" * 600
+
+
+def matched(*paths: str, field: str | None = None, event: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"matcher": "m", "field": field, "found": [found_value([path], event, [(0, 1)]) for path in paths]}]
+
+
+@pytest.mark.parametrize(
+    ("event", "field", "paths", "told"),
+    [
+        pytest.param(
+            {"type": "EXECVE", "a0": "chmod", "a1": "600", "a2": "/root/.ssh/authorized_keys"}, "a0", ["type", "a0"],
+            "chmod 600 /root/.ssh/authorized_keys (type=EXECVE, a0=chmod)", id="the words of an audit record",
+        ),
+        pytest.param(
+            {"SYSLOG_RAW": RAW, "MESSAGE": "Accepted password for root"}, None, ["SYSLOG_RAW", "MESSAGE"],
+            "Accepted password for root", id="a text is told once",
+        ),
+        pytest.param(
+            {"type": "EXECVE", "a0": "init", "_AUDIT_ID": "160", "_SOURCE_REALTIME_TIMESTAMP": 1771086004439000},
+            None, ["_SOURCE_REALTIME_TIMESTAMP", "_AUDIT_ID"], "init", id="no times and serials that a keyword hit",
+        ),
+        pytest.param({"date": "monday"}, "date", ["date"], "date=monday", id="a field that a rule names is told"),
+        pytest.param({"SYSLOG_RAW": RAW}, None, ["SYSLOG_RAW"], f"SYSLOG_RAW={RAW}", id="where there is nothing else"),
+        pytest.param(
+            {"_CMDLINE": LONG, "_EXE": "/bin/sh"}, None, ["_CMDLINE", "_EXE"], f"{LONG[:237]}... (_EXE=/bin/sh)",
+            id="no part of a long line twice",
+        ),
+    ],
+)  # fmt: skip
+def test_text_says_what_happened_and_what_matched_beside_it(
+    event: dict[str, Any], field: str | None, paths: list[str], told: str
+) -> None:
+    """The line is the one that the page lists; raw texts, times and serials are left out."""
+    alert = {**ALERT, "event": event, "matched": matched(*paths, field=field, event=event)}
+    assert text_message(alert, 1_000) == f"high: Suspicious curl on web1: {told}"
+    shown = entry_of(Kept(1, alert, None, None)).line
+    assert told.startswith(shown[:200])
 
 
 def test_json_that_has_no_room_says_what_is_left_out() -> None:

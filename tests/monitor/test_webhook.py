@@ -520,6 +520,13 @@ def test_slack() -> None:
     _run(scenario)
 
 
+def test_values_are_told_without_their_places() -> None:
+    """A find is an object: docs/alert.schema.json."""
+    found = {"path": ["CommandLine"], "value": "curl x", "spans": [[0, 4]]}
+    message = json.loads(write_slack([{**ALERT, "matched": [{"field": "CommandLine", "found": [found]}]}], ""))
+    assert "CommandLine: curl x" in _texts(message)
+
+
 def test_what_a_correlation_found_is_told() -> None:
     async def scenario() -> None:
         vendor = Vendor()

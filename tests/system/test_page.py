@@ -366,6 +366,7 @@ def test_rules_are_sorted_and_lead_to_their_alerts(site: Site, tab: Tab) -> None
     titles = "Array.from(document.querySelectorAll('#rules tbody th'), (node) => node.textContent)"
     tab.until(f"{titles}.length === 2")
     assert tab.run(titles) == ["Marked line", "Second line"]
+    assert "Last detected, UTC" in tab.text("#rules thead")
     tab.click("#rules thead th:nth-child(3) button")
     assert tab.run(titles) == ["Second line", "Marked line"]
     assert tab.run("document.querySelector('#rules thead th:nth-child(3)').getAttribute('aria-sort')") == "ascending"
@@ -457,6 +458,20 @@ def test_no_view_is_wider_than_the_window(site: Site, tab: Tab, width: int) -> N
     tab.click("#rows button")
     tab.until("document.querySelector('table.event')")
     assert tab.run("document.documentElement.scrollWidth") <= width
+
+
+def test_the_longest_level_has_room_beside_the_title(site: Site, tab: Tab) -> None:
+    site.write("evil-marker one")
+    rows(tab, 1)
+    tab.resize(1400, 800)
+    edge = "((node) => node.getBoundingClientRect().right)"
+    for opened in (False, True):
+        if opened:
+            tab.click("#rows button")
+            tab.until("document.querySelector('table.event')")
+        tab.run("document.querySelector('#rows .badge').lastChild.textContent = 'informational'")
+        room = f"{edge}(document.querySelector('#rows .c-level')) - {edge}(document.querySelector('#rows .badge'))"
+        assert tab.run(f"Math.round({room})") >= 8
 
 
 def test_levels_need_no_colour(site: Site, tab: Tab, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ _COMMANDS = {
     "coverage": "Show which ATT&CK techniques rules are about.",
     "diff": "Show which rules, and which matches, a new version changes.",
     "explain": "Show why rules match an event, or why they don't.",
-    "fields": "Show which fields rules ask for that logs don't have, and the reverse.",
+    "fields": "Show fields that rules ask for and logs don't have, and the reverse.",
     "monitor": "Hold rules against live logs and deliver alerts.",
     "noise": "Show which rules match too often, and propose filters.",
     "rules": "Show which rules run and which cannot; update them from a release.",
@@ -29,6 +29,10 @@ class _LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(_COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
@@ -49,5 +53,6 @@ def main() -> None:
     """Run Sigma rules as plain Python.
 
     Exit codes: 0 done; 1 a match reached --fail-on, or a test case failed; 2 wrong usage, or no rule or no input could be loaded;
-    3 stopped by --strict.
+    3 stopped by --strict; 4 monitor: a source or sink did not end in time, rules update: installed files were changed since;
+    5 monitor: a part failed for good.
     """

@@ -7,12 +7,12 @@ import zlib
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from sigma.pyeval.benchmark import Throughput, event_lines, measure_throughput, pin
 from sigma.pyeval.logs.inputs import CompressionUnavailableError, open_log
 from sigma.pyeval.output import json_line
+from sigma.pyeval.reports.console import output_console
 
 from .messages import fail, warn
 from .rule_options import EXIT_NOTHING_LOADED, EXIT_STRICT, RuleOptions, rule_options
@@ -106,7 +106,7 @@ def _print_table(measured: Throughput) -> None:
         "scan", f"{scan:,.0f}", f"{scan / decode:.1%}", "1.0", f"rule by rule, the first {measured.scanned:,}"
     )
     routed = ", routed by log source" if measured.routed else ""
-    Console(highlight=False).print(table)
+    output_console().print(table)
     click.echo(
         f"{measured.rules:,} rules, {measured.events:,} events, median of {measured.runs} runs on one core{routed}",
         err=True,

@@ -7,13 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from sigma.pyeval.attack import RETIRED_TACTICS, TACTICS, tactic_title
 from sigma.pyeval.output import counted, json_line, printable
 from sigma.pyeval.reports.attack_svg import attack_svg
+from sigma.pyeval.reports.console import output_console
 from sigma.pyeval.reports.navigator import NavigatorLayer
 from sigma.pyeval.rules import Rule
 from sigma.pyeval.tuning.attack_coverage import NO_TACTIC, AttackCoverage, attack_coverage
@@ -93,7 +93,7 @@ def _write_table(coverage: AttackCoverage) -> None:
         most = ", ".join(f"{technique} ({count})" for technique, count in counts[:5])
         name = "No tactic" if tactic == NO_TACTIC else tactic_title(tactic)
         table.add_row(Text(printable(name)), str(len(counts)), most + (", ..." if len(counts) > 5 else ""))
-    console = Console(highlight=False)
+    console = output_console()
     console.print(table)
     console.print(
         "A rule counts under each of its tactics: tags don't say which technique is of which.", soft_wrap=True

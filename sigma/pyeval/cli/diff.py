@@ -18,6 +18,7 @@ from sigma.pyeval.findings import Finding
 from sigma.pyeval.layout import layout
 from sigma.pyeval.logs.records import Record
 from sigma.pyeval.output import counted, json_line, printable
+from sigma.pyeval.reports.console import output_console
 from sigma.pyeval.rules import CorrelationRule, LogSource, Match, Rule
 from sigma.pyeval.ruleset import Ruleset
 from sigma.pyeval.scanning import Scan, log_files
@@ -61,7 +62,7 @@ def command(
     if format_ == "json":
         sys.stdout.buffer.write(json_line(_as_dict(diff, matches)) + b"\n")
     else:
-        _write(diff, matches, Console(highlight=False))
+        _write(diff, matches, output_console())
     sys.stdout.flush()
     click.echo(_summary(diff, matches), err=True)
 

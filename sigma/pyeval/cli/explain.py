@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from sigma.pyeval.errors import UnknownRuleError
 from sigma.pyeval.explain import Explanation, explain_rule
@@ -108,9 +107,10 @@ def _write_json(explanations: Sequence[Shown], path: str = "", line: int | None 
 
 
 def _write_tree(explanations: Sequence[Shown], path: str = "", line: int | None = None) -> None:
+    from sigma.pyeval.reports.console import output_console
     from sigma.pyeval.reports.explain_text import print_explanation
 
-    console = Console(highlight=False)
+    console = output_console()
     if line is not None:
         console.print(printable(f"{path}:{line}"), markup=False, style="dim", soft_wrap=True)
     for explanation in explanations:

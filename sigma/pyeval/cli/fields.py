@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from sigma.pyeval.field_report import FieldCounter, FieldReport
 from sigma.pyeval.output import json_line, printable
+from sigma.pyeval.reports.console import output_console
 from sigma.pyeval.rules import LogSource
 from sigma.pyeval.scanning import Scan, log_files
 
@@ -70,7 +70,7 @@ def _count(counter: FieldCounter, scan: Scan, logs: Iterable[str]) -> None:
 
 
 def _write_tables(report: FieldReport) -> None:
-    console = Console()
+    console = output_console(highlight=True)
     if report.missing:
         console.print("Rules ask for these fields, which no event has:")
         table = _table("field", "rules", "for log source", "nearest in the logs")

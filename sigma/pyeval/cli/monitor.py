@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 
 import click
 
-from sigma.pyeval.errors import RuleLoadError
+from sigma.pyeval.errors import RuleLoadError, errors_in_brief
 from sigma.pyeval.output import counted, printable
 
 from .messages import complain, fail, log_messages, warn
@@ -159,7 +159,7 @@ def _rules(configuration: Configuration, strict: bool) -> Ruleset:
         fail(str(error), EXIT_STRICT)
     except PartError as error:
         fail(str(error), EXIT_NOTHING_LOADED)
-    for problem in ruleset.errors:
+    for problem in errors_in_brief(ruleset.errors):
         warn(str(problem))
     for section, text in ruleset.notes:
         warn(f"rules.{section}: {text}")

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sigma.pyeval.output import counted, json_line, printable
+from sigma.pyeval.reports.console import output_console
 from sigma.pyeval.rules import Rule
 from sigma.pyeval.ruleset import Ruleset
 from sigma.pyeval.scanning import STDIN, Scan, log_files
@@ -159,7 +160,7 @@ def _write(rows: list[_Row], counter: NoiseCounter, format_: str) -> None:
         found = {"events": counter.events, "matches": counter.matches, "rules": [_as_dict(row) for row in rows]}
         sys.stdout.buffer.write(json_line(found) + b"\n")
     else:
-        _write_table(rows, Console(highlight=False))
+        _write_table(rows, output_console())
     sys.stdout.flush()
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sigma.pyeval.errors import RuleLoadError
+from sigma.pyeval.errors import RuleLoadError, errors_in_brief
 from sigma.pyeval.output import counted
-from sigma.pyeval.pipelines import FieldMappings
+from sigma.pyeval.pipelines import FieldMappings, pipeline_problem
 from sigma.pyeval.restrictiveness import Restrictiveness
 from sigma.pyeval.ruleset import Ruleset
 from sigma.pyeval.selection import Selection, describe_left_out
@@ -62,7 +62,7 @@ class RuleOptions:
             )
 
         ruleset = self.load_with(load, _OPTIONS)
-        for problem in ruleset.errors if demanded else ():
+        for problem in errors_in_brief(ruleset.errors) if demanded else ():
             warn(str(problem))
         if not ruleset.rules and demanded:
             chosen = f"; {left_out(ruleset)}" if ruleset.left_out else ""
@@ -88,7 +88,7 @@ class RuleOptions:
         except RuleLoadError as error:
             fail(str(error), EXIT_STRICT)
         except SigmaError as error:
-            fail(f"pipeline: {error}", EXIT_NOTHING_LOADED)
+            fail(f"pipeline: {why_no_pipeline(self.pipelines, error)}", EXIT_NOTHING_LOADED)
         for section, text in ruleset.notes:
             warn(f"{(sections or {}).get(section, section)}: {text}")
         return ruleset
@@ -115,7 +115,10 @@ _CHOICE = (
     click.option("--level", "levels", multiple=True, metavar="SELECTOR=LEVEL", help="Give these rules another level."),
 )  # fmt: skip
 _MEANING = (
-    click.option("-p", "--pipeline", "pipelines", multiple=True, help="Pipeline name or YAML file; repeatable."),
+    click.option(
+        "-p", "--pipeline", "pipelines", multiple=True,
+        help="Pipeline: linux_eval, linux_eval_ecs, linux_eval_sysmon, an installed one's name, or a YAML file; repeatable.",
+    ),
     click.option(
         "--field-mapping", "field_mappings", multiple=True, metavar="FIELD=NAME",
         help="The events' name for a field of rules; repeat it for several names of which an event has one.",
@@ -143,6 +146,12 @@ def rule_options(function: _F) -> _F:
     for option in reversed((*_MEANING, *_CHOICE, *_LOADING)):
         wrapped = option(wrapped)
     return wrapped  # type: ignore[no-any-return]
+
+
+def why_no_pipeline(names: tuple[str, ...], error: Exception) -> str:
+    """Return which of the pipelines there is not and what to do, or else what *error*, from making them, says."""
+    problems = ((name, pipeline_problem(name)) for name in names)
+    return next((f"{name!r}: {problem}" for name, problem in problems if problem), str(error))
 
 
 def left_out(ruleset: Ruleset, *, noun: str = "rule") -> str:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sigma.pyeval.errors import RuleError
+from sigma.pyeval.errors import RuleError, finding_of
 from sigma.pyeval.output import counted, json_line, printable
+from sigma.pyeval.reports.console import output_console
 from sigma.pyeval.restrictiveness import LEVELS
 from sigma.pyeval.rules import Rule
 from sigma.pyeval.ruleset import Ruleset
@@ -156,7 +156,7 @@ def _by_reason(errors: Iterable[RuleError]) -> dict[str, list[RuleError]]:
     """Return the errors by what is wrong, the reason of most rules first."""
     found: dict[str, list[RuleError]] = {}
     for error in errors:  # what would be supported instead is long, and the same for all
-        found.setdefault(error.reason.partition("; supported")[0], []).append(error)
+        found.setdefault(finding_of(error.reason), []).append(error)
     return dict(sorted(found.items(), key=lambda item: -len(item[1])))
 
 
@@ -181,7 +181,7 @@ def _as_dict(ruleset: Ruleset, shown: Iterable[Rule]) -> dict[str, Any]:
 
 
 def _write_tables(ruleset: Ruleset, shown: list[Rule]) -> None:
-    console = Console()
+    console = output_console(highlight=True)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("level", "status"):
         table.add_column(column, no_wrap=True)

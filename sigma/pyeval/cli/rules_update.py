@@ -11,9 +11,9 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import click
-from rich.console import Console
 from rich.text import Text
 
+from sigma.pyeval.errors import in_brief
 from sigma.pyeval.output import counted, json_line, printable
 from sigma.pyeval.releases.archive import Release, ReleaseError, read_release
 from sigma.pyeval.releases.changes import KINDS, Changes, compare
@@ -28,11 +28,12 @@ from sigma.pyeval.releases.installation import (
     roll_back,
     take_over,
 )
+from sigma.pyeval.reports.console import output_console
 from sigma.pyeval.ruleset import Ruleset
 
 from .bar import Bar
 from .messages import fail, warn
-from .rule_options import EXIT_NOTHING_LOADED
+from .rule_options import EXIT_NOTHING_LOADED, why_no_pipeline
 
 EXIT_LOCAL_CHANGES: Final = 4
 SHOWN: Final = 20
@@ -210,7 +211,7 @@ def _compared(old: Path | None, new: Path, pipelines: tuple[str, ...]) -> Change
             before = Ruleset([]) if old is None else load_rules(old, **options, progress=bar.show)
             return compare(before, old or new, load_rules(new, **options, progress=bar.show), new)
     except SigmaError as error:
-        raise ReleaseError(f"pipeline: {error}") from error
+        raise ReleaseError(f"pipeline: {why_no_pipeline(pipelines, error)}") from error
 
 
 def _tell(about: dict[str, str], changes: Changes, local: LocalChanges, format_: str) -> None:
@@ -232,7 +233,7 @@ def _tell(about: dict[str, str], changes: Changes, local: LocalChanges, format_:
         sys.stdout.buffer.write(json_line(report) + b"\n")
         sys.stdout.flush()
         return
-    console = Console()
+    console = output_console(highlight=True)
     for line in about["version"].splitlines():
         console.print(Text(printable(line)))
     for kind, words in KINDS.items():
@@ -240,10 +241,11 @@ def _tell(about: dict[str, str], changes: Changes, local: LocalChanges, format_:
         if not changed:
             continue
         console.print(Text(f"{counted(len(changed), 'rule')} {words}:", style="bold"))
-        for one in changed[:SHOWN]:
-            reason = f": {one.reason}" if one.reason else ""
+        shown = changed[:SHOWN]
+        for one, reason in zip(shown, in_brief(one.reason for one in shown), strict=True):
+            why = f": {reason}" if reason else ""
             levels = " -> ".join(dict.fromkeys(level or "no level" for level in (one.old_level, one.level)))
-            console.print(Text(printable(f"  {one.title or one.path} ({levels}, {one.path}){reason}")))
+            console.print(Text(printable(f"  {one.title or one.path} ({levels}, {one.path}){why}")))
         if len(changed) > SHOWN:
             console.print(f"  and {len(changed) - SHOWN} more; --format json names them")
     unusable = f", {changes.errors} that cannot be used" if changes.errors else ""

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sigma.pyeval.output import counted, json_line, printable
+from sigma.pyeval.reports.console import output_console
 from sigma.pyeval.ruleset import Ruleset
 from sigma.pyeval.testing.item_coverage import ItemCoverage, RuleCoverage, UncoveredItem
 from sigma.pyeval.testing.junit import write_junit
@@ -87,7 +88,7 @@ def _write(
     if format_ == "json":
         sys.stdout.buffer.write(json_line(results_dict(suite, results, ruleset.errors, covered)) + b"\n")
     else:
-        console = Console(highlight=False)
+        console = output_console()
         _write_results(results, console)
         if suite.untested:
             _write_untested(suite, console)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from sigma.pyeval.logs.records import Problem, Record
 
@@ -129,6 +129,14 @@ class Source(Protocol):
 
         What can be tried again is (told with ``intake.problem``, with growing pauses); an exception ends the service.
         """
+
+
+@runtime_checkable
+class Resuming(Protocol):
+    """A source that can tell people where it goes on."""
+
+    def goes_on_at(self, checkpoints: Mapping[str, Json]) -> str:
+        """Return the place that *checkpoints* (as ``Intake.checkpoints``) name; nothing where it begins anew."""
 
 
 class PartError(Exception):

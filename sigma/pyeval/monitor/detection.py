@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 from sigma.pyeval.alerts import alert_id, make_alert, make_correlation_alert
 from sigma.pyeval.correlation.results import CorrelationMatch
@@ -30,6 +32,9 @@ from .sinks.selection import selects
 from .store import Excepted, Outgoing, Settled, Store, StoreFull
 from .tuning.loading import Tuning
 from .tuning.windows import Ended
+
+LOCAL_KINDS: Final = frozenset({"file", "journald", "stdin"})
+"""Sources that read what lies on this machine: its name is the host of events that name none."""
 
 _UNKNOWN = LogSource()
 _SLICE = 500
@@ -100,6 +105,7 @@ class Detection:
         self._metrics = metrics
         self._wake = wake
         self._full = Throttle("the spool is full")
+        self._machine = socket.gethostname() or None
 
     async def run(self, source: Source, intake: SourceIntake) -> None:
         """Judge what comes through *intake* until the end of its input."""
@@ -152,11 +158,14 @@ class Detection:
             admitted.append(match)
             if match.rule.generate:
                 began = time.perf_counter()
-                alert = make_alert(match, record, place, now, self.redaction)
+                alert = make_alert(match, record, place, now, self.redaction, self._reader(source.kind))
                 self._metrics.matched(match.rule, time.perf_counter() - began)
                 judged.outgoing.append(self._addressed(match, alert, now.timestamp()))
         if self.correlation.is_active and (observed := [one for one in admitted if self.correlation.concerns(one)]):
             judged.seen.append(Seen(observed, record, place))
+
+    def _reader(self, kind: Json) -> str | None:
+        return self._machine if kind in LOCAL_KINDS else None
 
     def _addressed(self, match: Match, alert: Mapping[str, Json], now: float) -> Outgoing:
         """Return an alert with the sinks that want it, when, and what it needs to pass suppression."""
@@ -220,7 +229,8 @@ class Detection:
             name = self.tuning.exceptions.excepting(match, now.date()) if self.tuning.exceptions else None
             self._metrics.matched(one.rule, 0.0)
             if name is None:
-                alert = make_correlation_alert(one, Match(one.rule, one.event), now, self.redaction)
+                reader = self._reader(one.source.get("type"))
+                alert = make_correlation_alert(one, Match(one.rule, one.event), now, self.redaction, reader)
                 yield self._addressed(match, alert, now.timestamp())
             else:
                 self._metrics.excepted.labels(name, self._metrics.id_label(one.rule.id)).inc()

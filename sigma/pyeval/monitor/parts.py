@@ -7,7 +7,9 @@ import contextlib
 import time
 from collections.abc import Iterable
 
-from .batches import PartError, Sink, Source
+from sigma.pyeval.output import printable
+
+from .batches import PartError, Resuming, Sink, Source
 from .delivery import Delivery
 from .detection import Detection
 from .intake import SourceIntake
@@ -37,8 +39,10 @@ class SourcePart:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, group: asyncio.TaskGroup, detection: Detection) -> None:
-        """Begin to read, and to judge with *detection*."""
+        """Begin to read, and to judge with *detection*; where reading goes on from an earlier run is logged."""
         name = self.source.name
+        if isinstance(self.source, Resuming) and (place := self.source.goes_on_at(self.intake.checkpoints)):
+            LOGGER.info("source %s: going on at %s", name, printable(place))
         self._tasks = [
             group.create_task(self._read(), name=f"source {name}"),
             group.create_task(detection.run(self.source, self.intake), name=f"detection of {name}"),

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from .configuration import Configuration
 from .configuration_errors import KINDS
+from .settings import DURATION_PATTERN
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 REFERENCE: Final[dict[str, Any]] = {
@@ -158,8 +159,9 @@ def _kind(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
     if kind == "object":
         inner = schema.get("additionalProperties")
         return f"name: {_kind(inner, definitions)}" if isinstance(inner, dict) else "mapping"
+    text = "duration" if schema.get("pattern") == DURATION_PATTERN else "text"
     names = {
-        "string": "secret" if schema.get("writeOnly") else "text",
+        "string": "secret" if schema.get("writeOnly") else text,
         "integer": "whole number",
         "boolean": "true, false",
     }

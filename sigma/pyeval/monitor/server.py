@@ -182,6 +182,12 @@ class Server:
             None if settings.token is not None else {name.lower() for name in settings.names},
         )
 
+    @property
+    def url(self) -> str:
+        """Where it answers, once started."""
+        host, port = self.bound
+        return f"http{'s' if self._settings.tls else ''}://{f'[{host}]' if ':' in host else host}:{port}/"
+
     def replace_routes(self, routes: Sequence[BaseRoute]) -> None:
         """Serve *routes* from the next request on."""
         self._app.router.routes[:] = routes

@@ -166,6 +166,9 @@ class Service:
                     sink.start(group)
                 for source in self._sources.values():
                     source.start(group, self._detection)
+                if self._server is not None:
+                    await self._server.started.wait()  # a taken port ends the group, and this wait with it
+                    LOGGER.info("server: %s at %s", "listening" if self._page is None else "page", self._server.url)
                 self.started.set()
                 LOGGER.info("running: %s -> %s", ", ".join(self._sources), ", ".join(self._sinks))
                 if self._page is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -11,10 +11,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
 )
+from pydantic_core import CoreSchema
 
 from sigma.pyeval.logs.formats import FORMATS
 from sigma.pyeval.logs.reading import AUTO
@@ -31,6 +33,10 @@ def _name(value: str) -> str:
 
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(s|m|h|d)")
+DURATION_PATTERN: Final = f"^{_DURATION.pattern}$"
+"""Of a duration in the JSON Schema."""
+
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _LONGEST = 3_650 * 86_400.0
 
@@ -46,10 +52,28 @@ def _duration(value: object) -> float:
 
 
 Name = Annotated[str, AfterValidator(_name)]
-Duration = Annotated[
-    float, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$"})
-]
+Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})]
 """Seconds, written with a unit: ``30s``, ``15m``, ``2h``, ``1d``."""
+
+
+def _seconds(value: object) -> object:
+    """Return the seconds of a duration, a number as it is, also as text: a reference's value is one."""
+    if isinstance(value, str) and (found := _DURATION.fullmatch(value)):
+        return float(found[1]) * _SECONDS[found[2]]  # may be none, where no seconds may be
+    if not isinstance(value, int | float) and not (isinstance(value, str) and _NUMBER.fullmatch(value)):
+        raise ValueError("a number of seconds, or a time with its unit, as 30s or 2m, is needed")
+    return value
+
+
+class _OrDuration:
+    """Says in the JSON Schema that a number may be written as a duration."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, object]:
+        return {"anyOf": [handler(core), {"type": "string", "pattern": DURATION_PATTERN}]}
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), _OrDuration()]
+"""Seconds, as a number or as a duration: ``30`` or ``30s``."""
 Level = Literal["informational", "low", "medium", "high", "critical"]
 
 

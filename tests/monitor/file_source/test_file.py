@@ -184,7 +184,7 @@ def test_a_line_that_is_too_long(path: Path) -> None:
     async def scenario() -> None:
         intake = KeptIntake()
         await run_once(source(path, max_line_bytes=1000), intake, "one", "two")
-        assert intake.problems == [f"{path}:4: a line longer than 1000 bytes is left out"]
+        assert intake.problems == [f"{path}, byte 4: a line longer than 1000 bytes is left out"]
         assert sum(batch.lines for batch in intake.batches) == 3
         assert sum(batch.size for batch in intake.batches) == path.stat().st_size
 

@@ -48,7 +48,7 @@ def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
             (name, 0, 4),
             (name, 1, 0),
         ]
-        await then.until(lambda: then.problems == [f"{name}:6: a line longer than 1000 bytes is left out"])
+        await then.until(lambda: then.problems == [f"{name}, byte 6: a line longer than 1000 bytes is left out"])
         assert then.reported == []
 
     asyncio.run(scenario())

@@ -7,23 +7,18 @@ import secrets
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from sigma.pyeval.entities import event_headline
 from sigma.pyeval.output import printable
 
-from ..batches import Json
 from ..journal import LOGGER
-from ..sinks.alert_text import found_values, part
+from ..sinks.alert_text import LONGEST_LINE, headline_of, part
 from ..store import Kept, Store
 
 MOST_LISTED: Final = 50_000
 """So many of the newest kept alerts are listed; about 1 kB of memory each."""
-
-LONGEST_LINE: Final = 240
-"""Characters of an event's line in lists; its length is told where it is longer."""
 
 MOST_CHANGES: Final = 5_000
 """So many acknowledgements are remembered for pages that are open; one that missed more loads its list anew."""
@@ -192,10 +187,3 @@ def entry_of(kept: Kept) -> Entry:
         acknowledged=kept.acknowledged,
         by=kept.by,
     )
-
-
-def headline_of(alert: Mapping[str, Json]) -> str:
-    """Return what a person would look at first in an alert's event; without such a thing, what the rule matched on."""
-    fields = part(alert, "rule").get("fields")
-    named = [str(field) for field in fields] if isinstance(fields, list) else []
-    return event_headline(part(alert, "event"), named) or found_values(alert)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
+from sigma.pyeval.entities import event_headline
+from sigma.pyeval.event_time import TIME_FIELDS
+from sigma.pyeval.excerpts import LONGEST_EXCERPT
 from sigma.pyeval.output import counted, printable
 
 from ..batches import Json
@@ -16,6 +19,18 @@ MOST_VALUES: Final = 20
 
 MOST_CHARACTERS: Final = 400
 """A value is cut there in a short text."""
+
+LONGEST_LINE: Final = 240
+"""Characters of an event's line, where it stands among other things."""
+
+_LONGEST_VALUES: Final = 200
+_SHORT_VALUE: Final = 80
+_RAW: Final = "SYSLOG_RAW"
+_KEYWORDS_TELL_NOTHING: Final = frozenset(
+    {*TIME_FIELDS, _RAW, "_AUDIT_ID", "__CURSOR", "__MONOTONIC_TIMESTAMP", "__SEQNUM", "__SEQNUM_ID",
+     "_SOURCE_MONOTONIC_TIMESTAMP", "_BOOT_ID", "_SOURCE_BOOTTIME_TIMESTAMP", "EventRecordID"}
+)  # fmt: skip
+"""A keyword in the whole line, a time or a serial stands in what says more, or stands there by chance."""
 
 _DELETE = re.compile("\x7f")
 
@@ -47,24 +62,69 @@ def found_values(alert: Mapping[str, Json]) -> str:
     """
     if correlation := correlated(alert):
         return correlation
-    found: dict[str, None] = {}
+    found = (f"{name}={_cut('null' if value is None else str(value))}" for name, value in matched_values(alert))
+    return ", ".join(list(dict.fromkeys(found))[:MOST_VALUES])
+
+
+def matched_values(alert: Mapping[str, Json]) -> list[tuple[str, Json]]:
+    """Return names and values of the fields that the rule matched on, as ``matched`` has them.
+
+    Keywords found in the whole line, in a time or a serial are left out where they, or something else, were found elsewhere.
+    """
+    found = list(_found(alert))
+    telling = [(name, value) for name, value, tells in found if tells]
+    return telling or [(name, value) for name, value, _ in found]
+
+
+def _found(alert: Mapping[str, Json]) -> Iterator[tuple[str, Json, bool]]:
     for match in alert.get("matched") or ():
+        field = match.get("field")
         for one in match.get("found") or ():
-            name = ".".join(map(str, one.get("path") or ())) or match.get("field") or "keyword"
-            value = one.get("value")
-            text = "null" if value is None else str(value)
-            text = text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}..."
-            found[f"{name}={text}"] = None
-    return ", ".join(list(found)[:MOST_VALUES])
+            name = ".".join(map(str, one.get("path") or ())) or field or "keyword"
+            yield name, one.get("value"), name != _RAW and (bool(field) or name not in _KEYWORDS_TELL_NOTHING)
+
+
+def headline_of(alert: Mapping[str, Json]) -> str:
+    """Return what a person would look at first in an alert's event; without such a thing, what the rule matched on."""
+    return _event_line(alert) or found_values(alert)
+
+
+def _event_line(alert: Mapping[str, Json]) -> str | None:
+    fields = part(alert, "rule").get("fields")
+    named = [str(field) for field in fields] if isinstance(fields, list) else []
+    return event_headline(part(alert, "event"), named)
 
 
 def text_message(alert: Mapping[str, Json], room: int) -> str:
-    """Return *alert* for people, in one line of at most *room* bytes of UTF-8: level, title, host, what matched."""
+    """Return *alert* for people, in one line of at most *room* bytes of UTF-8.
+
+    It is level, title, host, the event's line as lists show it, and in parentheses what matched beside it.
+    """
     rule = part(alert, "rule")
     text = f"{rule.get('level') or 'unknown level'}: {rule.get('title') or 'untitled rule'}"
     text += f" on {alert['host']}" if alert.get("host") else ""
-    values = found_values(alert)
-    return shortened(printable(f"{text}: {values}" if values else text), room)
+    line = _event_line(alert)
+    if line is None:
+        said = _cut(found_values(alert), LONGEST_LINE + _LONGEST_VALUES)
+    else:
+        values = _cut(correlated(alert) or _beside(alert, line), _LONGEST_VALUES)
+        said = _cut(line.strip(), LONGEST_LINE) + (f" ({values})" if values else "")
+    return shortened(printable(f"{text}: {said}" if said else text), room)
+
+
+def _beside(alert: Mapping[str, Json], line: str) -> str:
+    """Return the fields that matched, each once, without that which is the event's line."""
+    found: dict[str, str] = {}
+    for name, value, tells in _found(alert):
+        text = "null" if value is None else str(value)
+        is_line = text in line if len(text) == LONGEST_EXCERPT else text == line
+        if tells and not is_line:
+            found.setdefault(name, f"{name}={_cut(text, _SHORT_VALUE)}")
+    return ", ".join(found.values())
+
+
+def _cut(text: str, longest: int = MOST_CHARACTERS) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def shortened(text: str, size: int) -> str:

@@ -18,7 +18,7 @@ from sigma.pyeval.output import printable
 
 from ..batches import Json, Refused, SendError
 from ..journal import Throttle
-from ..settings import Settings, SinkSettings
+from ..settings import Seconds, Settings, SinkSettings
 from .email_message import compose
 
 PATIENCE: Final = 1_800.0
@@ -62,7 +62,7 @@ class SmtpServer(Settings):
     insecure: bool = False
     """Allow ``security: none`` to a server that is not this machine: mail and password can be read on the way then."""
 
-    timeout: float = Field(default=30.0, gt=0, le=100)
+    timeout: Seconds = Field(default=30.0, gt=0, le=100)
     """Seconds for each answer of the server."""
 
     @model_validator(mode="after")
@@ -127,7 +127,7 @@ class EmailSettings(SinkSettings):
     subject_prefix: str = Field(default="[sigma] ", max_length=60)
     """What every subject begins with."""
 
-    linger: float = Field(default=60.0, ge=0, le=86_400)
+    linger: Seconds = Field(default=60.0, ge=0, le=86_400)
     """Seconds that an alert waits for others, to be sent in one mail; 0 sends at once what is there."""
 
     most: int = Field(default=100, ge=1, le=1_000)

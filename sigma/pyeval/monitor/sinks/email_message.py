@@ -15,7 +15,7 @@ from sigma.pyeval.output import counted, json_line, printable
 from sigma.pyeval.restrictiveness import LEVELS
 
 from ..batches import Json
-from .alert_text import correlated, part
+from .alert_text import correlated, headline_of, matched_values, part
 
 LONGEST_TITLE: Final = 150
 """Characters of a rule's title in a subject, escapes of what is not printable included."""
@@ -125,6 +125,7 @@ def text(alerts: Sequence[Mapping[str, Json]], attached: Sequence[int] | None) -
 def _details(alert: Mapping[str, Json]) -> Iterator[str]:
     """Yield what is said of one alert, line by line."""
     rule, attack = part(alert, "rule"), part(alert, "attack")
+    yield from _row("Event", headline_of(alert))
     yield from _row("Event time", alert.get("event_time") or "not told by the event")
     yield from _row("Detected", alert.get("detected"))
     yield from _row("Host", alert.get("host"))
@@ -168,12 +169,7 @@ def _source(source: Mapping[str, Json]) -> str:
 
 def _matched(alert: Mapping[str, Json]) -> list[str]:
     """Return the values that the rule matched on, each once, by the field's or the value's own name."""
-    found: dict[str, None] = {}
-    for call in alert.get("matched") or ():
-        for value in call.get("found") or ():
-            if value.get("value") is not None:
-                found[f"{'.'.join(map(str, value['path']))}: {value['value']}"] = None
-    return list(found)
+    return list(dict.fromkeys(f"{name}: {value}" for name, value in matched_values(alert) if value is not None))
 
 
 def shown(value: Json, longest: int) -> str:

@@ -12,7 +12,7 @@ from sigma.pyeval.output import json_line, printable
 
 from ..batches import Json, Refused, SendError
 from ..kafka_connection import CLIENT_LOG, KafkaConnection, Topic, client_options, in_words, require_aiokafka
-from ..settings import SinkSettings
+from ..settings import Seconds, SinkSettings
 
 KEY_BYTES: Final = 1_024
 """A longer key is cut: it only has to be the same for the same thing."""
@@ -48,7 +48,7 @@ class KafkaSinkSettings(SinkSettings, KafkaConnection):
     max_message_bytes: int = Field(default=1_000_000, ge=1_024, le=1 << 30)
     """A larger alert, counted before compression, goes to the dead letters; not above the topic's ``max.message.bytes``."""
 
-    timeout: float = Field(default=30.0, gt=0, le=600)
+    timeout: Seconds = Field(default=30.0, gt=0, le=600)
     """Seconds that a call may take; alerts not acknowledged by then are waited for again by the next."""
 
     batch: int = Field(default=500, ge=1, le=10_000)

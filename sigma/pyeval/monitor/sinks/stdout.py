@@ -25,7 +25,7 @@ class StdoutSettings(SinkSettings):
     type: Literal["stdout"]
 
     format: Literal["json", "text"] = "json"
-    """``json``: the alert as it is; ``text``: when, level, title, host and what matched, for people."""
+    """``json``: the alert as it is; ``text``: when, level, title, host, what happened and what matched, for people."""
 
 
 class StdoutSink:

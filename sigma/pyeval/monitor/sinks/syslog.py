@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, FilePath, model_validator
 from sigma.pyeval.output import printable
 
 from ..batches import Json, SendError
-from ..settings import Settings, SinkSettings
+from ..settings import Seconds, Settings, SinkSettings
 from .syslog_message import Facility, SyslogMessages, header_name
 from .syslog_transport import Connection, Datagrams
 
@@ -117,7 +117,7 @@ class SyslogSinkSettings(SinkSettings):
     max_message_bytes: int = Field(default=8_192, ge=2_048, le=1024 * 1024)
     """Longest message; of a longer alert the event is left out, which the message says. Receivers should take 8192 (RFC 5425)."""
 
-    timeout: float = Field(default=10, gt=0, le=600)
+    timeout: Seconds = Field(default=10, gt=0, le=600)
     """Seconds for connecting, and for each sending."""
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ from pydantic import Field, FilePath, JsonValue, SecretStr, field_validator, mod
 from sigma.pyeval.output import json_line, printable
 
 from ..batches import Json, Refused, SendError
-from ..settings import SinkSettings
+from ..settings import Seconds, SinkSettings
 from .webhook_presets import PRESETS, Preset, PresetName
 from .webhook_template import check_template, fill
 
@@ -65,7 +65,7 @@ class WebhookSettings(SinkSettings):
     secret: SecretStr | None = Field(default=None, min_length=16)
     """Key of the signature: ``X-Signature-256: sha256=`` and the HMAC-SHA256 of ``<X-Timestamp>.<body>`` in hex."""
 
-    timeout: float = Field(default=10, gt=0, le=60)
+    timeout: Seconds = Field(default=10, gt=0, le=60)
     """Seconds until the answer has to be there."""
 
     allowed_hosts: tuple[str, ...] = ()

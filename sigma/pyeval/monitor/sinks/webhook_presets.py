@@ -239,7 +239,8 @@ def _found(matched: Any) -> Iterator[str]:
     for one in matched if isinstance(matched, list) else ():
         found = _of(one, "found") or _of(one, "values") or []
         values = found if isinstance(found, list) else [found]
-        shown = ", ".join(str(value)[:300] for value in values[:5])
+        texts = (value.get("value") if isinstance(value, Mapping) else value for value in values[:5])
+        shown = ", ".join(str(text)[:300] for text in texts)
         yield printable(f"{_of(one, 'field') or 'event'}: {shown}")  # a newline in a value begins no line of ours
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Literal, Self, TypeVar
 
@@ -13,7 +13,8 @@ from pydantic import Field, model_validator
 
 from sigma.pyeval.logs.text import without_surrogates
 from sigma.pyeval.monitor.batches import Batch, Checkpoint, Intake, Json, Place
-from sigma.pyeval.monitor.settings import LineSettings
+from sigma.pyeval.monitor.settings import LineSettings, Seconds
+from sigma.pyeval.output import counted
 
 from .discovery import Discovery
 from .fingerprint import Mark
@@ -25,6 +26,9 @@ from .wakeups import WakeUps
 
 MAX_OPEN: Final = 512
 """Files that are kept open while nothing happens to them; of more, those that were quiet for the longest are closed."""
+
+MOST_NAMED: Final = 3
+"""Files named where the source says where it goes on."""
 
 _CLOCK_NANOSECONDS: Final = 20_000_000
 """Files' times come from a clock that may be so far behind (a tick of the kernel)."""
@@ -48,14 +52,14 @@ class FileSourceSettings(LineSettings):
     max_line_bytes: int = Field(default=1 << 20, ge=256, le=16 << 20)
     """A longer line is left out, and counted as a problem."""
 
-    poll: float = Field(default=1.0, ge=0.05, le=60)
+    poll: Seconds = Field(default=1.0, ge=0.05, le=60)
     """Seconds after which files are looked at even if the system has told of no change."""
 
-    pause: float = Field(default=2.0, gt=0, le=3600)
+    pause: Seconds = Field(default=2.0, gt=0, le=3600)
     """Seconds without a new line after which events are given out whose further lines have not come (``end_of_event_timeout``
     of auditd.conf(5))."""
 
-    grace: float = Field(default=2.0, ge=0, le=3600)
+    grace: Seconds = Field(default=2.0, ge=0, le=3600)
     """Seconds that a renamed file is read on before its successor is, as its writer may still have it open. Lines that come to
     it in the minute after that are read too, between those of the successor."""
 
@@ -88,6 +92,17 @@ class FileSource:
         self.name = settings.name or settings.type
         self._settings = settings
         self._how = Reading(settings.format, settings.options, settings.max_line_bytes, settings.grace, settings.pause)
+
+    def goes_on_at(self, checkpoints: Mapping[str, Json]) -> str:
+        """Return the files and how many of their bytes were read, those of the settings alone, the first few by name."""
+        is_ours = Discovery(self._settings.paths, lambda _: None).pattern_of
+        read = [
+            f"{name}, byte {kept['current']['offset']}"
+            for name, kept in checkpoints.items()
+            if name and is_ours(text_path(name)) is not None
+        ]
+        more = f"; and {counted(len(read) - MOST_NAMED, 'other file')}" if len(read) > MOST_NAMED else ""
+        return "; ".join(read[:MOST_NAMED]) + more
 
     async def run(self, intake: Intake) -> None:
         """Read until ``intake.stopping`` is set."""

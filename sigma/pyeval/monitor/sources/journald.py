@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -177,6 +177,11 @@ class JournaldSource:
             intake.connected(True)
             await self._follow(intake, child)
             raise await child.ended()
+
+    def goes_on_at(self, checkpoints: Mapping[str, Json]) -> str:
+        """Return the cursor of the last entry read."""
+        state = checkpoints.get("")
+        return f"the entry behind {state['cursor']}" if isinstance(state, dict) and state.get("cursor") else ""
 
     async def _begin(self, intake: Intake) -> None:
         """Find where reading begins; on the first run this is kept at once, so that a second one begins there too."""

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from ..batches import Intake
 from ..kafka_connection import CLIENT_LOG, KafkaConnection, Topic, client_options, in_words, require_aiokafka
-from ..settings import LineSettings
+from ..settings import LineSettings, Seconds
 from .pauses import LONGEST_PAUSE, growing_pauses, stopped_within
 
 _HEARTBEAT_SECONDS: Final = 3.0
@@ -52,14 +52,14 @@ class KafkaSourceSettings(LineSettings, KafkaConnection):
     """``/readyz`` says that the service is not ready while more messages of one partition than these wait to be read; any
     number may unless given."""
 
-    session_timeout: float = Field(default=30.0, ge=1, le=1_800)
+    session_timeout: Seconds = Field(default=30.0, ge=1, le=1_800)
     """Seconds after which the brokers give a silent member's partitions to others; within the brokers' own bounds (6 s to
     30 min unless set)."""
 
-    max_poll_interval: float = Field(default=300.0, ge=1, le=86_400)
+    max_poll_interval: Seconds = Field(default=300.0, ge=1, le=86_400)
     """Seconds that this member may wait for room (the spool is full) before it gives its partitions to others."""
 
-    refresh: float = Field(default=60.0, ge=1, le=3_600)
+    refresh: Seconds = Field(default=60.0, ge=1, le=3_600)
     """Seconds between looks for new topics and partitions."""
 
     @model_validator(mode="after")

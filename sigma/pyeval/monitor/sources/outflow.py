@@ -116,4 +116,4 @@ class Outflow:
     def _placed(self, problem: Problem) -> Problem:
         """Return *problem* with the place that it is about in its reason."""
         _, offset = generation_and_offset(problem.line)
-        return problem._replace(reason=f"{printable(self._name)}:{offset}: {problem.reason}")
+        return problem._replace(reason=f"{printable(self._name)}, byte {offset}: {problem.reason}")

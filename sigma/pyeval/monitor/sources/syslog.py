@@ -17,7 +17,7 @@ from typing import Final, Literal, Self
 from pydantic import Field, model_validator
 
 from ..batches import Intake, PartError
-from ..settings import LineSettings
+from ..settings import LineSettings, Seconds
 from .addresses import ListenAddress, bound_socket, is_loopback
 from .pauses import growing_pauses, stopped_within
 from .reception import Reception
@@ -67,7 +67,7 @@ class SyslogSourceSettings(LineSettings):
     max_message_bytes: int = Field(default=65_536, ge=480, le=16 * 1024 * 1024)
     """Longer messages are cut there, and counted as problems."""
 
-    idle_timeout: float = Field(default=3600, ge=1, le=7 * 86_400)
+    idle_timeout: Seconds = Field(default=3600, ge=1, le=7 * 86_400)
     """Seconds after which a connection without a whole message is closed; its sender may lose a message then."""
 
     receive_buffer: int = Field(default=4 * 1024 * 1024, ge=4_096, le=1024 * 1024 * 1024)

@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from pydantic import Field, FilePath, model_validator
 
-from ..settings import Settings
+from ..settings import Seconds, Settings
 from .addresses import ListenAddress
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -34,7 +34,7 @@ class TlsListener(Settings):
     minimum_version: Literal["1.2", "1.3"] = "1.2"
     """Oldest version of TLS that senders may use."""
 
-    handshake_timeout: float = Field(default=10, gt=0, le=600)
+    handshake_timeout: Seconds = Field(default=10, gt=0, le=600)
     """Seconds in which a sender must have completed the handshake."""
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ export function show(overview) {
     { title: "Not acknowledged", number: true, value: (row) => row.unacknowledged, cell: (row) => count(row.unacknowledged) },
     { title: "Held back", number: true, value: (row) => row.suppressed, cell: (row) => count(row.suppressed) },
     { title: "Hosts", number: true, value: (row) => row.hosts, cell: (row) => count(row.hosts) },
-    { title: "Last, UTC", value: (row) => row.last, cell: (row) => el("time", { datetime: row.last }, moment(row.last)) },
+    { title: "Last detected, UTC", value: (row) => row.last, cell: (row) => el("time", { datetime: row.last }, moment(row.last)) },
   ];
   const note = `${count(overview.rules.length + overview.rules_left_out)} of ${count(overview.health.rules)} running rules have kept alerts.`
     + (overview.rules_left_out ? ` The ${count(overview.rules_left_out)} with the fewest are not listed.` : "");
