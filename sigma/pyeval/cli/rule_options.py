@@ -101,7 +101,9 @@ class RuleOptions:
             fail(str(error), EXIT_NOTHING_LOADED)
 
 
-_OPTIONS = {"include": "--include", "exclude": "--exclude", "levels": "--level", "field_mappings": "--field-mapping"}
+_OPTIONS = {
+    "include": "--include", "exclude": "--exclude", "levels": "--level", "field_mappings": "--field-mapping", "paths": "rules",
+}  # fmt: skip
 _CHOICE = (
     click.option(
         "--restrictiveness", type=click.Choice([member.name.lower() for member in Restrictiveness]),
