@@ -125,7 +125,14 @@ def test_the_monitor_warns_and_both_alerts_have_one_id(folder: Path) -> None:
     settings = (folder / "monitor.yml").read_text()
     file = f"type: file, paths: [{folder}/events.jsonl], format: jsonl"
     (folder / "monitor.yml").write_text(settings.replace(file, "type: stdin, format: jsonl"))
-    program = [sys.executable, "-c", "from sigma.pyeval.cli import run; run()", "monitor", "-c", str(folder / "monitor.yml")]
+    program = [
+        sys.executable,
+        "-c",
+        "from sigma.pyeval.cli import run; run()",
+        "monitor",
+        "-c",
+        str(folder / "monitor.yml"),
+    ]
     events = (folder / "events.jsonl").read_bytes()
     done = subprocess.run(program, input=events, capture_output=True, timeout=60, check=True)
     assert f"warning: rules.paths: 2 rules have the id {ID}" in done.stderr.decode()

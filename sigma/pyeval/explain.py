@@ -183,7 +183,7 @@ class _Look:
     def item(self, item: Item, verdict: bool) -> ExplainedItem:
         """Return what is to be said of an item with this verdict."""
         call, event = item.call, self._event
-        fields = _fields(call)
+        fields = call.fields
         located = {field: list(located_values(event, field)) for field in fields}
         paths = [path for found in located.values() for path, _ in found]
         spans: dict[Path, list[Span]] = {}
@@ -226,12 +226,6 @@ class _Look:
         if field not in self._nearest:
             self._nearest[field] = nearest_name(field, self._names)
         return self._nearest[field]
-
-
-def _fields(call: Call) -> tuple[str, ...]:
-    if call.field is None:
-        return ()
-    return (call.field, call.values[0]) if call.matcher.endswith("_field") else (call.field,)
 
 
 def _shown(value: Any) -> Any:

@@ -75,8 +75,7 @@ def command(
     reading = parser_options(input_options)
     check_outputs((report, navigator, problems), log_files(logs))
     ruleset = options.load(rules)
-    if not options.pipelines:
-        warn("no --pipeline was given: the rules' fields keep Sigma's names; for Linux logs there is -p linux_eval")
+    options.tell_without_pipeline()
     if lateness is None and logs == (STDIN,):
         lateness = 0  # whoever pipes a live log in does not wait for its end
     started = time.monotonic()
