@@ -18,6 +18,7 @@ from sigma.backends.pyeval import PyEvalBackend
 from sigma.pyeval import parse_rules
 from sigma.pyeval.codegen import emit_linked, emit_standalone, json_record
 from sigma.pyeval.matchers.regexes import UNDECIDED
+from sigma.pyeval.rules import Rule
 
 from .conftest import ROOT, rule_yaml
 
@@ -208,6 +209,13 @@ def test_output_depends_on_the_rules_alone() -> None:
     }
     assert len(outputs) == 1
     assert "not equals_any(event, 'Host', ('build', 'ci'))" in outputs.pop()
+
+
+@pytest.mark.parametrize("emit", [emit_standalone, emit_linked])
+def test_a_module_says_of_how_many_rules_it_is(emit: Any) -> None:
+    one, two = Rule(None, "A", "exists(event, 'a')"), Rule(None, "B", "exists(event, 'b')")
+    assert "from 1 rule; its author and licence stand in the table." in emit([one])
+    assert "from 2 rules; their authors and licences stand in the table." in emit([one, two])
 
 
 def test_emitting_twice_gives_the_same_text() -> None:

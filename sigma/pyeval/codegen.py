@@ -255,9 +255,14 @@ def _table_row(rule: Rule) -> str:
 
 
 def _docstring_of_module(summary: str, rules: Sequence[Rule]) -> str:
+    number = (
+        "1 rule; its author and licence stand"
+        if len(rules) == 1
+        else f"{len(rules)} rules; their authors and licences stand"
+    )
     return (
         f'"""{summary}\n\n'
-        f"Made by pySigma-backend-pyeval {__version__} from {len(rules)} rules; their authors and licences stand in the table.\n"
+        f"Made by pySigma-backend-pyeval {__version__} from {number} in the table.\n"
         "Import it and call match(event), or run it: JSON lines on standard input, matches as JSON lines on standard output.\n"
         '"""\n'
     )

@@ -42,6 +42,13 @@ class Call:
         """All literal arguments behind ``event``."""
         return self.values if self.field is None else (self.field, *self.values)
 
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that are read: none by a keyword, two where they are compared."""
+        if self.field is None:
+            return ()
+        return (self.field, self.values[0]) if self.matcher.endswith("_field") else (self.field,)
+
 
 @dataclass(frozen=True, slots=True)
 class Connective:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .diagnosis import diagnose
 from .errors import RuleError
 from .narrowing import FieldsAsked, apply_filters
+from .repeated_ids import repeated_ids
 from .rules import CorrelationRule, Rule
 from .selection import Choice, Note, Traits
 
@@ -25,7 +26,7 @@ Report = Callable[[RuleError], None]
 
 
 class Converted(NamedTuple):
-    """The rules, those that correlate aside, and what is odd about filters and field mappings."""
+    """The rules, those that correlate aside, and what is odd about filters, field mappings and ids."""
 
     rules: list[Rule]
     correlations: list[CorrelationRule]
@@ -92,7 +93,7 @@ class Conversion:
         return Converted(
             [rule for rule in rules if not isinstance(rule, CorrelationRule)],
             [rule for rule in rules if isinstance(rule, CorrelationRule)],
-            [*notes, *asked.notes(rules)],
+            [*notes, *asked.notes(rules), *repeated_ids(rules)],
         )
 
     def _refuse(self, rule: SigmaCorrelationRule, finding: str, remedy: str) -> None:

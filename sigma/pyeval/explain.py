@@ -14,6 +14,7 @@ from .field_report import event_names, nearest_name
 from .items import Item, ItemTree, Node, judge, parse_items, verdict
 from .marks import Asked, Path, holds_call, located_values, matched_call, spans_by_path
 from .matchers.values import leaves, text_of, texts
+from .routing import recognise
 from .rules import LogSource, Rule
 from .spans import Span
 
@@ -89,6 +90,7 @@ class Explanation:
         changes: Where the expression is false: numbers of the items in the smallest set whose opposite verdicts would make
             it true, see ``changes.smallest_change``; ``None`` where no set was found. Empty where it is true.
         changes_certain: Whether no smaller set exists; false only where looking on would have taken too long.
+        logsource: The event's log source, as far as it is known; looked for only where the event is out of the rule's scope.
     """
 
     rule: Rule
@@ -98,6 +100,23 @@ class Explanation:
     items: tuple[ExplainedItem, ...]
     changes: tuple[int, ...] | None
     changes_certain: bool
+    logsource: LogSource | None = None
+
+    @property
+    def in_scope(self) -> bool:
+        """Whether the pipeline's scope holds, or there is none."""
+        return self.tree.scope is None or self.verdict(self.tree.scope)
+
+    @property
+    def nearness(self) -> tuple[bool, bool, bool, bool, int]:
+        """What tells which of several explanations of a rule are worth reading: the least is; matches are, then near misses."""
+        return (
+            not self.matched,
+            self.conflict is not None,
+            not self.in_scope,
+            self.changes is None,
+            len(self.changes or ()),
+        )
 
     def verdict(self, node: Node) -> bool:
         """Return the verdict of a part of the tree."""
@@ -152,7 +171,10 @@ def explain_rule(rule: Rule, event: Mapping[str, Any], logsource: LogSource | No
     certain = True
     if not is_true:
         numbers, certain = smallest_change(tree.whole, verdicts)
-    return Explanation(rule, is_true and conflict is None, conflict, tree, items, numbers, certain)
+    origin = None
+    if tree.scope is not None and not verdict(tree.scope, verdicts):
+        origin = logsource or recognise(event)
+    return Explanation(rule, is_true and conflict is None, conflict, tree, items, numbers, certain, origin)
 
 
 def explain_nearest(
@@ -183,7 +205,7 @@ class _Look:
     def item(self, item: Item, verdict: bool) -> ExplainedItem:
         """Return what is to be said of an item with this verdict."""
         call, event = item.call, self._event
-        fields = _fields(call)
+        fields = call.fields
         located = {field: list(located_values(event, field)) for field in fields}
         paths = [path for found in located.values() for path, _ in found]
         spans: dict[Path, list[Span]] = {}
@@ -226,12 +248,6 @@ class _Look:
         if field not in self._nearest:
             self._nearest[field] = nearest_name(field, self._names)
         return self._nearest[field]
-
-
-def _fields(call: Call) -> tuple[str, ...]:
-    if call.field is None:
-        return ()
-    return (call.field, call.values[0]) if call.matcher.endswith("_field") else (call.field,)
 
 
 def _shown(value: Any) -> Any:

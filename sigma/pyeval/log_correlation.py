@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
+from .correlation.correlator import NotCounted
 from .correlation.groups import Counts, Limits
 from .correlation.results import CorrelationMatch
 from .findings import Finding
 from .logs.records import Record
-from .rules import LogSource, Match
+from .output import counted
+from .rules import LogSource, Match, correlation_keys
 from .ruleset import Ruleset
 
 MOST_WAITING = 1_000_000
@@ -60,6 +62,24 @@ class LogCorrelation:
     def statistics(self) -> Counts:
         """Return what had to be left out."""
         return self._correlator.statistics()
+
+    def not_counted(self) -> list[NotCounted]:
+        """Return which matches were not counted, for want of which field."""
+        return self._correlator.not_counted()
+
+
+def not_counted_text(ruleset: Ruleset, one: NotCounted) -> str:
+    """Return for people which matches a correlation rule of *ruleset* did not count, and why."""
+    keys = (*(rule.key for rule in ruleset.rules), *correlation_keys(ruleset.correlations))
+    title = next(
+        (rule.title for key, rule in zip(keys, ruleset.all_rules, strict=True) if key == one.member), one.member
+    )
+    why = (
+        f"no {one.field}, by which {one.rule.title!r} groups"
+        if one.groups
+        else f"no value in {one.field} that the condition of {one.rule.title!r} can use"
+    )
+    return f"{counted(one.number, 'match')} of {title!r} had {why}: not counted"
 
 
 def place_of(record: Record, path: str) -> dict[str, Any]:

@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .findings import Finding
-from .log_correlation import CorrelationOptions, LogCorrelation
+from .log_correlation import CorrelationOptions, LogCorrelation, not_counted_text
 from .logs.inputs import decompressed
 from .logs.reading import AUTO, LogError, Progress, read_log, read_stream
 from .logs.records import Problem, Record
+from .output import counted
 from .rules import LogSource, Match
 from .ruleset import Ruleset
 
 STDIN = "-"
+MOST_LACKING = 10
+"""Fields, each of a rule in a correlation rule, for want of which matches were not counted, that are told one by one."""
 ProblemHandler = Callable[[str, Problem], None]
 _UNKNOWN = LogSource()
 
@@ -99,19 +102,24 @@ class Scan:
             self.count(finding)
             yield finding
 
-    def correlation_losses(self) -> dict[str, int]:
-        """Return what correlation had to leave out, as words and numbers; nothing where all is well."""
+    def correlation_losses(self) -> list[str]:
+        """Return what correlation did not count or had to leave out, in words; nothing where all is well."""
         if self._correlation is None:
-            return {}
+            return []
         counts = self._correlation.statistics()
-        losses = {
-            "events that came later than the allowed lateness": counts.late,
-            "events that were taken in before their time for want of room": counts.forced,
-            "groups given up for want of room": counts.evicted_groups,
-            "events given up for want of room": counts.evicted_events,
-            "events not shown with their matches for want of room": counts.not_kept,
-        }
-        return {words: number for words, number in losses.items() if number}
+        losses = (
+            ("event", "came later than the allowed lateness", counts.late),
+            ("event", "taken in before the time for want of room", counts.forced),
+            ("group", "given up for want of room", counts.evicted_groups),
+            ("event", "given up for want of room", counts.evicted_events),
+            ("event", "not shown with the matches for want of room", counts.not_kept),
+        )
+        lacking = sorted(self._correlation.not_counted(), key=lambda one: -one.number)
+        told = [not_counted_text(self.ruleset, one) for one in lacking[:MOST_LACKING]]
+        if len(lacking) > MOST_LACKING:
+            others = sum(one.number for one in lacking[MOST_LACKING:])
+            told.append(f"{counted(others, 'other match')} not counted either, for want of other fields")
+        return told + [f"{counted(number, noun)} {words}" for noun, words, number in losses if number]
 
     def records(self, path: str, progress: Progress | None = None) -> Iterator[Record]:
         """Yield the records of one log, its problems counted and handed over."""

@@ -72,20 +72,6 @@ def test_json_for_machines(rule: Path, tmp_path: Path) -> None:
     }
 
 
-def test_the_nearest_events_of_a_log(rule: Path, tmp_path: Path) -> None:
-    """One tree or object for each, the nearest first, whatever the log is long."""
-    log = tmp_path / "events.jsonl"
-    log.write_text('{"CommandLine": "ls"}\n' * 50 + '{"CommandLine": "curl"}\n' + '{"Image": "/bin/curl"}\n' * 2)
-    found = [
-        json.loads(line) for line in run("-r", rule, "--nearest", "2", "--format", "json", log).stdout.splitlines()
-    ]
-    assert [(one["source"]["line"], one["changes"]) for one in found] == [(51, [2]), (52, [1])]
-    result = run("-r", rule, "--nearest", "1", log)
-    assert result.stdout.startswith(f"{log}:51\nCurl ")
-    assert result.stderr == "53 events, 1 rule: 0 matches\n"
-    assert run("-r", rule, "--nearest", "0", log).exit_code == 2
-
-
 def test_one_rule_and_one_line_of_a_log() -> None:
     """By id or title, by the line that scan names."""
     arguments = (

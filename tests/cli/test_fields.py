@@ -54,8 +54,7 @@ def test_a_wrong_mapping_is_seen_at_once(rule: Path, log: Path) -> None:
     assert ["process.executable", "1"] in shown
     assert "warning: no --pipeline was given" in wrong.stderr
     assert (
-        "1 events, 1 rules (0 search all values): 2 fields asked for, 2 of them missing, 5 fields unread"
-        in wrong.stderr
+        "1 event, 1 rule (0 search all values): 2 fields asked for, 2 of them missing, 5 fields unread" in wrong.stderr
     )
 
     right = run("fields", "-r", rule, "-p", "linux_eval_ecs", log)
@@ -63,6 +62,16 @@ def test_a_wrong_mapping_is_seen_at_once(rule: Path, log: Path) -> None:
     assert rows(right.stdout)[2][:2] == ["process.title", "1"], "the other name that a command line may have"
     assert "process.executable" not in right.stdout
     assert "no --pipeline" not in right.stderr
+
+
+def test_one_of_each_is_no_plural(tmp_path: Path) -> None:
+    (tmp_path / "any.yml").write_text(rule_yaml("sel: {A: x}\nwords: [evil]\ncondition: sel or words"))
+    (tmp_path / "log.jsonl").write_text('{"B": "x"}\nnonsense\n')
+    told = run("fields", "-r", tmp_path / "any.yml", "--input-format", "jsonl", tmp_path / "log.jsonl").stderr
+    assert (
+        "1 event, 1 rule (1 searches all values): 1 field asked for, 1 of them missing, 1 field unread, 1 problem, "
+        in told
+    )
 
 
 def test_nothing_missing_and_nothing_unread(rule: Path, tmp_path: Path) -> None:
@@ -97,7 +106,7 @@ def test_correlation_rules(rule: Path, tmp_path: Path) -> None:
     log.write_text('{"CommandLine": "curl", "Image": "/curl", "User": "x"}\n')
     result = run("fields", "-r", rule, log)
     assert ["Usr", "1", "process_creation,", "linux", "(1)", "User"] in rows(result.stdout)
-    assert "1 events, 2 rules" in result.stderr
+    assert "1 event, 2 rules" in result.stderr
     log.write_text('{"CommandLine": "curl", "Image": "/curl", "Usr": "x"}\n')
     assert run("fields", "-r", rule, log).stdout == "Every field that rules ask for occurs in the logs.\n"
 

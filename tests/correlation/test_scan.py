@@ -90,12 +90,12 @@ def test_the_command(tmp_path: Path) -> None:
     lines = "".join(line("a", second) for second in (0, 2, 1, 3, 60))
     found, words = run(tmp_path, lines)
     assert [one["source"]["line"] for one in found] == [2, 4]
-    assert "6 rules: 2 matches (2 high)" in words
+    assert "6 rules (1 only serves correlations): 2 matches (2 high)" in words
     found, _ = run(tmp_path, lines, "--refire", "once")
     assert [one["source"]["line"] for one in found] == [2]
     found, words = run(tmp_path, lines, "--lateness", "0")
     assert [one["source"]["line"] for one in found] == [4]
-    assert "warning: correlation: 1 events that came later than the allowed lateness" in words
+    assert "warning: correlation: 1 event came later than the allowed lateness" in words
     found, words = run(tmp_path, "", stdin=lines)
     assert [one["source"]["line"] for one in found] == [4]
 

@@ -21,6 +21,8 @@ from sigma.pyeval.monitor.batches import Checkpoint
 from sigma.pyeval.monitor.correlation import MOST_OBSERVED, Correlation, Seen
 from sigma.pyeval.monitor.correlation_settings import CorrelationSettings, LocalZone
 from sigma.pyeval.monitor.correlation_state import Observed
+from sigma.pyeval.monitor.journal import LOGGER
+from sigma.pyeval.monitor.metrics import Metrics
 from sigma.pyeval.monitor.store import Store
 from sigma.pyeval.rules import LogSource
 
@@ -240,6 +242,32 @@ def test_what_is_late_is_late_after_a_restart_too(tmp_path: Path) -> None:
         await rig.store.close()
 
     asyncio.run(scenario())
+
+
+def test_what_is_not_counted_is_logged_once_and_is_a_metric(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Events without the field of group-by; those with it are nothing to tell."""
+
+    async def scenario() -> list[float]:
+        rig = Rig(tmp_path)
+        metrics = Metrics()
+        metrics.correlation.watch(lambda: rig.correlation.statistics, lambda: rig.correlation.not_counted)
+        counted = []
+        for batch in ([event("a", 0)], [{"MESSAGE": "failed for a"}] * 2, [{"MESSAGE": "failed for b", "host": None}]):
+            await rig.batch(*batch)
+            labels = {"rule": "0e3f7a51-6d0c-4d5e-9b1a-0f3c2a7b9e10", "field": "host"}
+            counted.append(metrics.registry.get_sample_value("sigma_pyeval_correlation_not_counted_total", labels) or 0)
+        await rig.store.close()
+        return counted
+
+    LOGGER.addHandler(caplog.handler)
+    try:
+        assert asyncio.run(scenario()) == [0, 2, 3]
+    finally:
+        LOGGER.removeHandler(caplog.handler)
+    told = [record.getMessage() for record in caplog.records if "not counted" in record.getMessage()]
+    assert [text.partition(";")[0] for text in dict.fromkeys(told)] == [
+        "correlation: 2 matches of 'Failed login' had no host, by which 'Guessing' groups: not counted"
+    ]
 
 
 def test_what_could_not_be_settled_was_not_taken_in(tmp_path: Path) -> None:

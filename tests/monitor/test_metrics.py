@@ -46,7 +46,8 @@ def families(metrics: Metrics) -> dict[str, tuple[str, tuple[str, ...]]]:
     for family in metrics.registry.collect():
         ending = {"counter": "_total", "info": "_info"}.get(family.type, "")
         sampled = tuple(sorted(family.samples[0].labels)) if family.type == "info" and family.samples else ()
-        found[family.name + ending] = (family.type, labels.get(family.name, ()) or sampled)
+        declared = labels.get(family.name, ()) or tuple(getattr(family, "_labelnames", ()))
+        found[family.name + ending] = (family.type, declared or sampled)
     return found
 
 

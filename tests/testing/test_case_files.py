@@ -192,7 +192,7 @@ def test_cases_lie_beside_rules_or_name_them(tmp_path: Path) -> None:
     write(
         tmp_path,
         "rules/tests/any.test.yml",
-        f"rule: {ID}\nmatch: [{{event: {{A: X}}}}]\n---\nrule: Rule B\nno_match: [{{event: {{}}}}]",
+        f"rule: {ID}\nmatch: [{{event: {{A: X}}}}]\n---\nrule: Rule B\nno_match: [{{event: {{B: y}}}}]",
     )
     write(tmp_path, "elsewhere/c.test.json", '{"rule": "Rule B", "match": [{"event": {"B": "x"}}]}')
     ruleset = load_rules(tmp_path / "rules")

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sigma.pyeval.field_report import FieldCounter, FieldReport
-from sigma.pyeval.output import json_line, printable
+from sigma.pyeval.output import counted, json_line, printable
 from sigma.pyeval.reports.console import output_console
 from sigma.pyeval.rules import LogSource
 from sigma.pyeval.scanning import Scan, log_files
@@ -54,11 +54,12 @@ def command(
     sys.stdout.flush()
     if report.missing and not options.pipelines:
         warn("no --pipeline was given: the rules' fields keep Sigma's names")
+    unread = counted(len(report.unread), "field") if report.complete else f"{len(report.unread)} or more fields"
+    search = f"{report.keyword_rules} search{'es' if report.keyword_rules == 1 else ''} all values"
     click.echo(
-        f"{report.events} events, {len(ruleset.all_rules)} rules ({report.keyword_rules} search all values): "
-        f"{report.asked} fields asked for, {len(report.missing)} of them missing, "
-        f"{len(report.unread)}{'' if report.complete else ' or more'} fields unread, "
-        f"{scan.problems} problems, {left_out(ruleset)}",
+        f"{counted(report.events, 'event')}, {counted(len(ruleset.all_rules), 'rule')} ({search}): "
+        f"{counted(report.asked, 'field')} asked for, {len(report.missing)} of them missing, {unread} unread, "
+        f"{counted(scan.problems, 'problem')}, {left_out(ruleset)}",
         err=True,
     )
 

@@ -69,6 +69,11 @@ class RuleOptions:
             fail(f"no rule could be loaded{chosen}", EXIT_NOTHING_LOADED)
         return ruleset
 
+    def tell_without_pipeline(self) -> None:
+        """Warn where no pipeline was given: most logs have other names for the fields than rules."""
+        if not self.pipelines:
+            warn("no --pipeline was given: the rules' fields keep Sigma's names; for Linux logs there is -p linux_eval")
+
     def meaning(self) -> dict[str, Any]:
         """Return what decides how rules are read, as arguments of ``load_rules`` and ``parse_rules``."""
         return {
@@ -101,7 +106,9 @@ class RuleOptions:
             fail(str(error), EXIT_NOTHING_LOADED)
 
 
-_OPTIONS = {"include": "--include", "exclude": "--exclude", "levels": "--level", "field_mappings": "--field-mapping"}
+_OPTIONS = {
+    "include": "--include", "exclude": "--exclude", "levels": "--level", "field_mappings": "--field-mapping", "paths": "rules",
+}  # fmt: skip
 _CHOICE = (
     click.option(
         "--restrictiveness", type=click.Choice([member.name.lower() for member in Restrictiveness]),

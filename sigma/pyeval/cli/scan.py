@@ -75,8 +75,7 @@ def command(
     reading = parser_options(input_options)
     check_outputs((report, navigator, problems), log_files(logs))
     ruleset = options.load(rules)
-    if not options.pipelines:
-        warn("no --pipeline was given: the rules' fields keep Sigma's names; for Linux logs there is -p linux_eval")
+    options.tell_without_pipeline()
     if lateness is None and logs == (STDIN,):
         lateness = 0  # whoever pipes a live log in does not wait for its end
     started = time.monotonic()
@@ -134,13 +133,15 @@ def _all_findings(scan: Scan, logs: Iterable[str]) -> Iterator[Finding]:
 
 def _summarise(scan: Scan, ruleset: Ruleset, seconds: float) -> None:
     sys.stdout.flush()
-    for words, number in scan.correlation_losses().items():
-        warn(f"correlation: {number} {words}")
+    for loss in scan.correlation_losses():
+        warn(f"correlation: {loss}")
     levels = ", ".join(f"{scan.by_level[name]} {name}" for name in (*reversed(LEVELS), "none") if scan.by_level[name])
-    rules = len(ruleset.rules) + len(ruleset.correlations)
+    rules = counted(len(ruleset.all_rules), "rule")
+    if serving := sum(not rule.generate for rule in ruleset.all_rules):
+        rules += f" ({serving} only serve{'s' if serving == 1 else ''} correlations)"
     click.echo(
         f"{counted(scan.events, 'event')} of {counted(scan.logs, 'log')} in {seconds:.1f} s, "
-        f"{counted(rules, 'rule')}: {counted(scan.findings, 'match')}{f' ({levels})' if levels else ''}, "
+        f"{rules}: {counted(scan.findings, 'match')}{f' ({levels})' if levels else ''}, "
         f"{counted(scan.problems, 'problem')}, {left_out(ruleset)}",
         err=True,
     )

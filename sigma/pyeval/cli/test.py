@@ -50,10 +50,20 @@ def command(
 ) -> None:
     """Run the test cases of RULES (files or directories): ``x.test.yml`` beside ``x.yml``, and SigmaHQ's regression tests.
 
-    docs/testing.md has the format. Exit codes: 0 all passed; 1 a case failed, could not be run, or is written wrongly; 2 no rule
+    A file of cases, whose events have the names that fields have after the pipeline:
+
+    \b
+    match:
+      - event: {_EXE: /usr/bin/curl, _CMDLINE: curl -o /tmp/x}
+      - {name: seen in March, log: audit.log, lines: [6]}
+    no_match:
+      - event: {_EXE: /usr/bin/curl, _CMDLINE: curl --version}
+
+    Exit codes: 0 all passed; 1 a case failed, could not be run, or is written wrongly; 2 no rule
     or no case could be loaded; 3 stopped by --strict, at the first rule or case that cannot be read.
-    """
+    """  # noqa: D301 - the backspace tells click to leave the lines as they are
     ruleset = options.load(rules)
+    options.tell_without_pipeline()
     suite = collect_cases(ruleset, rules, cases)
     for mistake in suite.mistakes:
         if options.strict:
@@ -62,7 +72,7 @@ def command(
     for note in suite.notes():
         warn(note)
     if not suite.cases and not suite.mistakes:
-        fail("no test case found; docs/testing.md says how to write one", EXIT_NOTHING_LOADED)
+        fail(_no_case(ruleset), EXIT_NOTHING_LOADED)
     with ExitStack() as files:
         stream = None if junit is None else files.enter_context(replaced(junit))
         seen = ItemCoverage()
@@ -80,6 +90,14 @@ def command(
     )
     if failed or suite.mistakes:
         raise SystemExit(EXIT_FAILED)
+
+
+def _no_case(ruleset: Ruleset) -> str:
+    """Return where a file of cases may be written for the first rule that has a file, and how it is told to look."""
+    path = next((rule.path for rule in ruleset.all_rules if rule.path), "x.yml")
+    return (
+        f"no test case found; write some in {Path(path).with_suffix('.test.yaml')}, as 'sigma-pyeval test --help' shows"
+    )
 
 
 def _write(

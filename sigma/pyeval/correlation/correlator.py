@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from datetime import UTC, tzinfo
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..event_time import TIME_FIELDS
 from .calls import Correlation
@@ -18,6 +18,25 @@ from .state import dump_state, load_state
 
 MatchOf = Any
 """A match as the caller has it; only ``key_of`` looks into it."""
+
+
+class NotCounted(NamedTuple):
+    """Matches that a correlation rule did not count, as their events lack what it asks for.
+
+    Attributes:
+        rule: The correlation rule.
+        member: The key of the rule that matched.
+        field: The field of the event.
+        groups: Whether the rule groups by it, and the event has nothing there; else the condition is about it, and the event has
+            no value there, or no one number where one is needed.
+        number: How many matches.
+    """
+
+    rule: Any
+    member: str
+    field: str
+    groups: bool
+    number: int
 
 
 class Correlator:
@@ -73,10 +92,11 @@ class Correlator:
         self._key_of = key_of
         self._raised = {key for key, _, _, generate in rows if generate}
         self._keys = {id(rule): key for key, rule, _, _ in rows}
+        self._rules = {key: rule for key, rule, _, _ in rows}
         self._engine = self.engine_type(
             {key: correlation for key, _, correlation, _ in rows},
             rules,
-            {key: rule for key, rule, _, _ in rows},
+            self._rules,
             refire=refire,
             cooldown=cooldown,
             lateness=lateness,
@@ -178,6 +198,14 @@ class Correlator:
     def statistics(self) -> Counts:
         """Return what is held, and what had to be left out."""
         return copy(self._engine.counts)
+
+    def not_counted(self) -> list[NotCounted]:
+        """Return which matches were not counted since this correlator was made, for want of which field."""
+        keys, lacks = self._engine.keys, self._engine.observer.lacks
+        return [
+            NotCounted(self._rules[keys[lack.number]], lack.rule, lack.field, lack.groups, number)
+            for lack, number in lacks.items()
+        ]
 
     def _reported(self, found: list[CorrelationMatch]) -> list[CorrelationMatch]:
         return [match for match in found if self._keys[id(match.rule)] in self._raised]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -56,6 +57,22 @@ def read_contribution(data: Sequence[Any]) -> Contribution:
     return Contribution(int(time), bool(by_arrival), tuple(rules), name, source, text)
 
 
+class Lack(NamedTuple):
+    """What a match had not that a correlation asks for, so that it was not counted there. There are no more than rules say.
+
+    Attributes:
+        number: The number of the correlation.
+        rule: The key of the rule that matched.
+        field: The field of the event, or of the group of a correlation's match.
+        groups: Whether it is one of group-by; else the condition's.
+    """
+
+    number: int
+    rule: str
+    field: str
+    groups: bool
+
+
 class Observer:
     """Takes from events what the correlations need.
 
@@ -63,11 +80,15 @@ class Observer:
         correlations: In the engine's order.
         keys: Their keys.
         counts: What is counted.
+
+    Attributes:
+        lacks: How many matches were not counted, and for want of what.
     """
 
     def __init__(self, correlations: Sequence[Correlation], keys: Sequence[str], counts: Counts) -> None:
         self._correlations = correlations
         self._counts = counts
+        self.lacks: Counter[Lack] = Counter()
         self._about: dict[str, list[tuple[int, int]]] = {}
         for number, correlation in enumerate(correlations):
             for bit, rule in enumerate(correlation.rules):
@@ -111,7 +132,11 @@ class Observer:
         for number, bit in self._about[key]:
             groups, values = self._carried[key][number]
             value = self._value(self._correlations[number], tuple(group[place] for place in values), bit)
-            if value is not None:
+            if value is None:
+                self._counts.without_value += 1
+                outer = self._correlations[number]
+                self.lacks[Lack(number, key, outer.field_of(outer.fields[0], key), False)] += 1
+            else:
                 yield (number, tuple(group[place] for place in groups), value), contribution
 
     def _carries(self, inner: int, key: str) -> Iterable[tuple[int, tuple[tuple[int, ...], tuple[int, ...]]]]:
@@ -135,10 +160,13 @@ class Observer:
                 group = tuple([field_key(event, correlation.field_of(name, rule)) for name in correlation.group_by])
                 if None in group:
                     self._counts.without_group += 1
+                    name = correlation.group_by[group.index(None)]
+                    self.lacks[Lack(number, rule, correlation.field_of(name, rule), True)] += 1
                     continue
                 value = self._event_value(correlation, rule, event, bit)
                 if value is None:
                     self._counts.without_value += 1
+                    self.lacks[Lack(number, rule, self._field_without(correlation, rule, event), False)] += 1
                 elif correlation.is_temporal:
                     found[number, group] = found.get((number, group), 0) | bit
                 else:
@@ -152,6 +180,12 @@ class Observer:
         if correlation.kind != "value_count":
             return field_number(event, fields[0])
         return self._value(correlation, tuple(field_key(event, field) for field in fields), bit)
+
+    @staticmethod
+    def _field_without(correlation: Correlation, rule: str, event: Mapping[str, Any]) -> str:
+        """Return the first of the condition's fields without a value: of one, that it is no number is enough."""
+        fields = [correlation.field_of(name, rule) for name in correlation.fields]
+        return next((field for field in fields if field_key(event, field) is None), fields[0])
 
     @staticmethod
     def _value(correlation: Correlation, keys: tuple[Key, ...], bit: int) -> Any:

@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from sigma.pyeval.correlation.calls import CorrelationError
-from sigma.pyeval.correlation.correlator import Correlator
+from sigma.pyeval.correlation.correlator import Correlator, NotCounted
 from sigma.pyeval.correlation.groups import Counts, Limits
 from sigma.pyeval.correlation.observing import Observation, read_observation
 from sigma.pyeval.correlation.results import CorrelationMatch
 from sigma.pyeval.correlation.state import StateError
 from sigma.pyeval.event_time import event_time
+from sigma.pyeval.log_correlation import not_counted_text
 from sigma.pyeval.logs.records import Record
 from sigma.pyeval.rules import Match
 from sigma.pyeval.ruleset import Ruleset
@@ -93,6 +94,7 @@ class Correlation:
         self._settings = settings
         self._ruleset = ruleset
         self._zone = zone_of(settings.time_zone)
+        self._lacks_told: set[tuple[str, str, str]] = set()
         self._watermark = Watermark(settings.lateness)
         self._restore(store.correlation_state())
 
@@ -126,6 +128,11 @@ class Correlation:
         """What is held and what was lost."""
         return self._correlator.statistics()
 
+    @property
+    def not_counted(self) -> list[NotCounted]:
+        """Which matches were not counted since the state was last read, for want of which field."""
+        return self._correlator.not_counted()
+
     def concerns(self, match: Match) -> bool:
         """Return whether a correlation rule is about the rule of *match*."""
         return match.rule.key in self._correlator.correlated
@@ -157,7 +164,19 @@ class Correlation:
             if observation.contribution is not None:
                 body = json.dumps(observation.as_json(), separators=(",", ":")).encode()
                 found.append((Observed.of(observation.contribution.id, body), observation))
+        self._tell_lacks()
         return found
+
+    def _tell_lacks(self) -> None:
+        """Log, once for each rule and field, that matches were not counted: without it such a rule is silent for ever."""
+        for one in self.not_counted:
+            lack = (one.rule.source_hash, one.member, one.field)
+            if lack not in self._lacks_told:
+                self._lacks_told.add(lack)
+                LOGGER.warning(
+                    "correlation: %s; told once, further ones count in sigma_pyeval_correlation_not_counted_total",
+                    not_counted_text(self._ruleset, one),
+                )
 
     def take(
         self, observations: Iterable[tuple[Observed, Observation]]
@@ -224,6 +243,7 @@ class Correlation:
         async with self.lock:
             state = await asyncio.to_thread(self._correlator.snapshot)
             self._settings, self._ruleset = settings, ruleset
+            self._lacks_told.clear()
             self._zone = zone_of(settings.time_zone)
             self._watermark.lateness = settings.lateness
             self._correlator, _ = await asyncio.to_thread(self._made, ruleset, state)

@@ -12,7 +12,7 @@ from sigma.pyeval.rules import Rule
 from sigma.pyeval.ruleset import Ruleset
 from sigma.pyeval.version import __version__
 
-from .correlation_metrics import CorrelationCollector
+from .correlation_metrics import NO_ID, CorrelationCollector
 from .engine_metrics import EngineCollector
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -20,7 +20,6 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 MOST_RULES: Final = 10_000
 """So many rules have series of their own; those that match first after so many others share the label ``other``."""
 
-NO_ID: Final = "no-id"
 OTHER: Final = "other"
 
 

@@ -111,7 +111,7 @@ class Service:
         self._sources: dict[str, SourcePart] = {}
         self._sinks: dict[str, SinkPart] = {}
         correlation = Correlation(ruleset, configuration.correlation, self._store, configuration.spool_bytes)
-        self.metrics.correlation.watch(lambda: correlation.statistics)
+        self.metrics.correlation.watch(lambda: correlation.statistics, lambda: correlation.not_counted)
         self._detection = Detection(
             ruleset, {}, configuration.redaction, self._store, self.metrics, self._wake, correlation
         )

@@ -9,7 +9,18 @@ from sigma.pyeval.explained_correlation import CorrelationExplanation
 from sigma.pyeval.items import Item, Node
 
 from .correlation_outline import Line, correlation_conclusion, correlation_lines
-from .explanations import SCOPE, Pieces, answers, conclusion, heading, item_of, question, sections
+from .explanations import (
+    SCOPE,
+    Pieces,
+    answers,
+    conclusion,
+    heading,
+    is_folded,
+    item_of,
+    question,
+    scope_remark,
+    sections,
+)
 from .markup import Html, element, join
 
 _GREEN, _RED = "color:#1b7f3b", "color:#b3261e"
@@ -37,10 +48,16 @@ def _sections(explanation: Explanation) -> list[Html]:
             "li",
             f"{name}: ",
             _verdict(explanation.verdict(node)),
-            _list(_node(explanation, node)) if name != SCOPE or not explanation.verdict(node) else "",
+            f": {scope_remark(explanation)}" if name == SCOPE and is_folded(explanation) else "",
+            _list(_node(explanation, node)) if name != SCOPE or _is_open(explanation) else "",
         )
         for name, node in sections(explanation)
     ]
+
+
+def _is_open(explanation: Explanation) -> bool:
+    """Return whether the scope is shown item by item."""
+    return not (explanation.in_scope or is_folded(explanation))
 
 
 def _line(line: Line) -> Html:

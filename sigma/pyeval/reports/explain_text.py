@@ -14,7 +14,17 @@ from sigma.pyeval.items import Item, Node
 from sigma.pyeval.output import printable
 
 from .correlation_outline import Line, correlation_conclusion, correlation_lines
-from .explanations import SCOPE, answers, conclusion, heading, item_of, question, sections
+from .explanations import (
+    SCOPE,
+    answers,
+    conclusion,
+    heading,
+    is_folded,
+    item_of,
+    question,
+    scope_remark,
+    sections,
+)
 
 PLAIN_WIDTH = 120
 """Characters of a line where there is no terminal."""
@@ -60,8 +70,14 @@ def _add_line(line: Line, branch: Tree, is_coloured: bool) -> None:
 
 def _add_sections(explanation: Explanation, branch: Tree, is_coloured: bool) -> None:
     for name, node in sections(explanation):
-        section = branch.add(Text.assemble(name, ": ", _verdict(explanation.verdict(node))))
-        if name != SCOPE or not explanation.verdict(node):  # of a scope that holds there is nothing to say
+        label = Text.assemble(name, ": ", _verdict(explanation.verdict(node)))
+        is_remark = name == SCOPE and is_folded(explanation)
+        if is_remark:
+            label.append(f": {scope_remark(explanation)}")
+        section = branch.add(label)
+        if not is_remark and (
+            name != SCOPE or not explanation.verdict(node)
+        ):  # of a scope that holds there is nothing to say
             _add(explanation, node, section, is_coloured)
 
 

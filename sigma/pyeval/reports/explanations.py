@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sigma.pyeval.conditions import Call
 from sigma.pyeval.explain import ExplainedItem, Explanation
-from sigma.pyeval.items import Item, Node
+from sigma.pyeval.items import Item, Node, items_of
 from sigma.pyeval.output import counted, printable
 from sigma.pyeval.rules import Rule
 
@@ -118,12 +118,35 @@ def conclusion(explanation: Explanation) -> str:
             else "no set of items to change was found"
         )
         parts.append(sure)
-    elif explanation.changes:
-        numbers = ", ".join(map(str, explanation.changes))
-        noun = "item" if len(explanation.changes) == 1 else "items"
+    elif changes := _told_changes(explanation):
+        numbers = ", ".join(map(str, changes))
+        noun = "item" if len(changes) == 1 else "items"
         least = "" if explanation.changes_certain else " (perhaps fewer would do)"
+        if is_folded(explanation):
+            parts.append("the event is not in the rule's scope")
         parts.append(f"{noun} {numbers} would have to be otherwise{least}")
     return "no match: " + "; ".join(parts)
+
+
+def is_folded(explanation: Explanation) -> bool:
+    """Return whether the scope is told in one line: it is false, and what the rule itself asks is not there either."""
+    return not explanation.in_scope and not explanation.verdict(explanation.tree.condition)
+
+
+def _told_changes(explanation: Explanation) -> tuple[int, ...]:
+    changes = explanation.changes or ()
+    if not is_folded(explanation):
+        return changes
+    shown = {item.number for item in items_of(explanation.tree.condition)}
+    return tuple(number for number in changes if number in shown)
+
+
+def scope_remark(explanation: Explanation) -> str:
+    """Return, for a scope in one line, what the rule is for and what the event is."""
+    wanted = ", ".join(explanation.rule.logsource.as_dict().values())
+    found = "" if explanation.logsource is None else ", ".join(explanation.logsource.as_dict().values())
+    event = f"this event is of {found}" if found else "of what log source this event is, it does not tell"
+    return printable(f"the rule is for {wanted}; {event}")
 
 
 def heading(rule: Rule) -> str:

@@ -14,7 +14,8 @@ from sigma.pyeval.rules import CorrelationRule, Rule
 from sigma.pyeval.ruleset import Ruleset
 
 from .case_files import CaseDocument, case_files, read_cases, rule_files_beside
-from .cases import Case, EventSequence, Mistake
+from .cases import Case, EventSequence, Log, Mistake
+from .proof import proves_nothing
 from .regression import regression_cases
 
 _NOT_CORRELATED: Final = "a sequence of events is for a correlation rule; write a case with event for each of them"
@@ -98,10 +99,11 @@ def collect_cases(ruleset: Ruleset, paths: Iterable[Path], more: Iterable[Path] 
                 mistakes.append(about)
                 continue
             for case in document.cases:
-                if isinstance(case.subject, EventSequence) and not isinstance(about, CorrelationRule):
-                    mistakes.append(Mistake(case.path, f"{case.place}.events", _NOT_CORRELATED))
-                else:
+                mistake = _unsuited(case, about)
+                if mistake is None:
                     found.append(RuleCase(about, case, ruleset))
+                else:
+                    mistakes.append(mistake)
     absent: Counter[str] = Counter()
     for tests in regression_cases(by_file):
         mistakes += tests.mistakes
@@ -111,6 +113,16 @@ def collect_cases(ruleset: Ruleset, paths: Iterable[Path], more: Iterable[Path] 
     tested = {id(rule) for one in {id(one.rule): one for one in found}.values() for rule in one.rules}
     untested = tuple(rule for rule in ruleset.all_rules if id(rule) not in tested)
     return Suite(tuple(found), tuple(mistakes), untested, absent)
+
+
+def _unsuited(case: Case, rule: Rule) -> Mistake | None:
+    """Return why a case is none for *rule*, or ``None``."""
+    if isinstance(rule, CorrelationRule) or isinstance(case.subject, Log):
+        return None
+    if isinstance(case.subject, EventSequence):
+        return Mistake(case.path, f"{case.place}.events", _NOT_CORRELATED)
+    reason = "" if case.must_match else proves_nothing(rule, case.subject)
+    return Mistake(case.path, f"{case.place}.event", reason) if reason else None
 
 
 def _rule_of(document: CaseDocument, ruleset: Ruleset, by_file: dict[Path, list[Rule]]) -> Rule | Mistake:
