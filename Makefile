@@ -27,10 +27,10 @@ test-spark: $(VENV)-spark/.installed $(VENV)-spark-bare/.installed $(VENV)-spark
 	$(VENV)-spark/bin/python -m pytest -m system -rs tests/system/test_spark.py tests/system/test_spark_correlate.py tests/system/test_spark_stream.py
 
 test-pysigma2: $(VENV)-pysigma2/.installed  ## run the tests of rules and their meaning on pySigma 2
-	$(VENV)-pysigma2/bin/python -m pytest -n 2 --dist loadfile --ignore tests/monitor
+	$(VENV)-pysigma2/bin/python -m pytest -n 2 --dist loadfile --ignore tests/monitor --ignore-glob 'tests/test_how_to*'
 
 test-lowest: $(VENV)-lowest/.installed  ## run the suite with the oldest versions that pyproject.toml admits
-	$(VENV)-lowest/bin/python -m pytest -n 2 --dist loadfile
+	$(VENV)-lowest/bin/python -m pytest -n 2 --dist loadfile --ignore-glob 'tests/test_how_to*'
 
 support: $(VENV)/.installed  ## write docs/support.md from a run of the test suite
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -n 2 --dist loadfile --support docs/support.md

@@ -20,18 +20,18 @@ FIGURES = pytest.StashKey[list[str]]()
 
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") == "true" else "default")
 _SLOW_INPUT = [HealthCheck.too_slow, HealthCheck.data_too_large]
-for profile, examples in (("default", 100), ("ci", 100), ("long", 5_000)):
+for profile, examples in (("default", 100), ("quick", 20), ("ci", 100), ("long", 5_000)):
     settings.register_profile(
         profile,
         max_examples=examples,
         deadline=None,
-        derandomize=profile == "ci",
+        derandomize=profile in ("ci", "quick"),
         suppress_health_check=_SLOW_INPUT,
     )
 settings.load_profile(PROFILE)
 
 thorough = settings(
-    max_examples={"ci": 2_000, "long": 50_000}.get(PROFILE, 300),
+    max_examples={"quick": 100, "ci": 2_000, "long": 50_000}.get(PROFILE, 300),
     suppress_health_check=[*_SLOW_INPUT, HealthCheck.function_scoped_fixture],  # ``exercises`` counts all examples
 )
 """For the one property on which all else rests."""
