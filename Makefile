@@ -26,8 +26,10 @@ test-spark: $(VENV)-spark/.installed $(VENV)-spark-bare/.installed $(VENV)-spark
 	$(VENV)-spark-linked/bin/$(PIP) --no-deps --force-reinstall .
 	$(VENV)-spark/bin/python -m pytest -m system -rs tests/system/test_spark.py tests/system/test_spark_correlate.py tests/system/test_spark_stream.py
 
+NOT_OF_PYSIGMA := monitor logs reports test_readme.py test_docs_site.py
+
 test-pysigma2: $(VENV)-pysigma2/.installed  ## run the tests of rules and their meaning on pySigma 2
-	$(VENV)-pysigma2/bin/python -m pytest -n 2 --dist loadfile --ignore tests/monitor --ignore-glob 'tests/test_how_to*'
+	$(VENV)-pysigma2/bin/python -m pytest -n 2 --dist loadfile $(addprefix --ignore tests/,$(NOT_OF_PYSIGMA)) --ignore-glob 'tests/test_how_to*'
 
 test-lowest: $(VENV)-lowest/.installed  ## run the suite with the oldest versions that pyproject.toml admits
 	$(VENV)-lowest/bin/python -m pytest -n 2 --dist loadfile --ignore-glob 'tests/test_how_to*'
