@@ -140,16 +140,11 @@ class Stage:
 
     def here(self, text: str) -> str:
         """Return *text* of a page as it is on this machine."""
-        for shown, stand in self.stands.items():
-            text = text.replace(shown, stand)
-        return _FOLDERS.sub(str(self.root), text)
+        return _FOLDERS.sub(str(self.root), _replaced(text, self.stands))
 
     def there(self, text: str) -> str:
         """Return what this machine prints as the page shows it."""
-        text = text.replace(str(self.root), "")
-        for shown, stand in self.stands.items():
-            text = text.replace(stand, shown)
-        return text
+        return _replaced(text.replace(str(self.root), ""), {stand: shown for shown, stand in self.stands.items()})
 
     def follow(self, page: Path) -> None:
         """Do all that a page tells, and check at last, when all is there that they name, the other parts of a configuration."""
@@ -359,3 +354,13 @@ class Monitor:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return self.process.wait(SECONDS)
         raise AssertionError("a monitor does not end")
+
+
+def _replaced(text: str, stands: Mapping[str, str]) -> str:
+    """Replace each text by what stands for it, in one pass, as one may be part of what stands for another; numbers as wholes."""
+    words = (
+        rf"{r'(?<![0-9])' if one[0].isdigit() else ''}{re.escape(one)}{r'(?![0-9])' if one[-1].isdigit() else ''}"
+        for one in sorted(stands, key=len, reverse=True)
+    )
+    pattern = "|".join(words)
+    return re.sub(pattern, lambda found: stands[found[0]], text) if pattern else text

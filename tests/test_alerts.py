@@ -499,16 +499,16 @@ def test_what_is_no_field_is_refused(field: str) -> None:
         ({}, (), "here"),
         ({"_HOSTNAME": "-"}, (), "here"),
         ({"_HOSTNAME": "web-1"}, (), "web-1"),
-        ({"host": "web-1"}, (), "web-1"),
+        ({"host": "web-1"}, (), None),
         ({"_HOSTNAME": "web-1"}, ("_HOSTNAME",), REDACTED),
         ({"host": {"name": "web-1"}}, ("host",), REDACTED),
         ({"host": {"name": "web-1", "ip": "10.0.0.1"}}, ("host.name",), REDACTED),
     ],
 )
 def test_the_host_of_a_local_log_that_names_none_is_the_reader(
-    event: dict[str, Any], redact: tuple[str, ...], host: str
+    event: dict[str, Any], redact: tuple[str, ...], host: str | None
 ) -> None:
-    """A host that is hidden is not replaced by another one, and the alert's id stays what it is."""
+    """A host that is hidden is not replaced by another one, nor is what may be one; the alert's id stays what it is."""
     event = {"Image": "/bin/x", **event}
     alert = alert_of(event, redact=redact, reader="here")
     assert alert["host"] == host

@@ -161,10 +161,10 @@ def test_one_event() -> None:
     ("more", "event", "field", "nearest"),
     [
         ({"group_by": ["user"]}, {"User": "eve"}, "user", "User"),
-        ({"group_by": ["user"]}, {"user": None}, "user", "user"),
+        ({"group_by": ["user"]}, {"user": None}, "user", None),
         ({"group_by": ["who"], "aliases": {"who": {"a": "source.user"}}}, {"user": "x"}, "source.user", "user"),
         ({"kind": "value_count", "condition": {"field": "host", "gte": 2}}, {}, "host", None),
-        ({"kind": "value_sum", "condition": {"field": "bytes", "gte": 2}}, {"bytes": "many"}, "bytes", "bytes"),
+        ({"kind": "value_sum", "condition": {"field": "bytes", "gte": 2}}, {"bytes": "many"}, "bytes", None),
     ],
 )
 def test_events_that_lack_a_field_do_not_count(

@@ -53,6 +53,13 @@ def test_what_is_told(rules: list[Rule], told: list[str]) -> None:
     assert repeated_ids(rules) == [("paths", text) for text in told]
 
 
+def test_rules_that_correlations_take_for_one() -> None:
+    """What one of them matches counts for the correlation; none gives matches of its own."""
+    rules = [Rule(ID, title, "exists(event, 'a')", generate=False) for title in "AB"]
+    [(_, text)] = repeated_ids(rules)
+    assert text.endswith("they count as one for correlations, and give no matches of their own, exclude all but one")
+
+
 def test_a_copied_folder_is_not_told_rule_by_rule() -> None:
     twice = [rule("A", f"{number}") for number in range(6)] * 2
     told = repeated_ids(twice)

@@ -17,8 +17,10 @@ import orjson
 from .attack import parse_attack
 from .codegen import rule_record
 from .conditions import fields_read
+from .correlation.observing import is_summary
 from .correlation.results import CorrelationMatch
-from .entities import parse_host
+from .correlation.source import parse_correlation
+from .entities import names_host, parse_host
 from .event_time import event_time
 from .excerpts import MOST_VALUES, found_value
 from .logs.records import Record
@@ -26,7 +28,7 @@ from .logs.text import without_surrogates
 from .marks import MOST_FOUND, MatchedCall, Path, matched_calls, spans_by_path
 from .matchers.values import text_of
 from .redaction import REDACTED, Redaction, is_within, without
-from .rules import Match, Rule
+from .rules import CorrelationRule, Match, Rule
 
 SCHEMA_VERSION: Final = 1
 """Counts up when a reader of alerts has to change; new members alone do not."""
@@ -83,8 +85,14 @@ def make_alert(  # noqa: PLR0913, PLR0917 - what an alert tells comes from so ma
     return alert if is_portable else _portable(alert)
 
 
-def make_correlation_alert(
-    found: CorrelationMatch, match: Match, detected: datetime, redaction: Redaction, reader: str | None = None
+def make_correlation_alert(  # noqa: PLR0913 - as above
+    found: CorrelationMatch,
+    match: Match,
+    detected: datetime,
+    redaction: Redaction,
+    reader: str | None = None,
+    *,
+    correlations: tuple[CorrelationRule, ...] = (),
 ) -> dict[str, Any]:
     """Return the alert of what a correlation rule found.
 
@@ -97,14 +105,18 @@ def make_correlation_alert(
         detected: When it was found, aware.
         redaction: What is not shown of events and of the group.
         reader: As for ``make_alert``; of the event that raised it.
+        correlations: All correlation rules, whose aliases may stand for fields that are not shown.
     """
-    shown = _shown(match.event, redaction)
+    aliases = _hidden_aliases(correlations, redaction)
+    shown = _shown(match.event, redaction, aliases)
     about = _about_rule(match.rule)
     correlation = {name: value for name, value in found.as_dict().items() if name != "id"}
-    correlation["group"] = _shown(correlation["group"], redaction)
+    correlation["group"] = _group_shown(correlation["group"], redaction, aliases)
     for one in correlation["events"]:
         if one["event"] is not None:
-            one["event"] = _shown(one["event"], redaction)
+            one["event"] = _shown(one["event"], redaction, aliases)
+    is_kept = bool(match.event) and not is_summary(match.event)
+    host = _host(match.event, shown, reader) if is_kept else _name(parse_host(correlation["group"]))
     return _portable(  # type: ignore[no-any-return]
         {
             "schema_version": SCHEMA_VERSION,
@@ -114,7 +126,7 @@ def make_correlation_alert(
             "event": shown,
             "event_time": rfc3339(found.end),
             "detected": rfc3339(detected),
-            "host": _host(match.event, shown, reader),
+            "host": host,
             "logsource": about["logsource"],
             "source": found.source,
             "matched": [],
@@ -123,15 +135,47 @@ def make_correlation_alert(
     )
 
 
-def _shown(event: Mapping[str, Any], redaction: Redaction) -> Mapping[str, Any]:
+def _shown(event: Mapping[str, Any], redaction: Redaction, aliases: frozenset[str]) -> Mapping[str, Any]:
     places = redaction.places(event) if redaction.fields else None
-    return without(event, places) if places else event
+    shown = without(event, places) if places else event
+    if redaction.fields and is_summary(event):  # of another correlation's match
+        return {**shown, "group": _group_shown(event["group"], redaction, aliases)}
+    return shown
+
+
+def _group_shown(group: Mapping[str, Any], redaction: Redaction, aliases: frozenset[str]) -> dict[str, Any]:
+    """Return a group, whose names are fields as rules name them, or aliases."""
+    return {name: REDACTED if name in aliases or redaction.hides(name) else value for name, value in group.items()}
+
+
+@lru_cache(maxsize=8)
+def _hidden_aliases(correlations: tuple[CorrelationRule, ...], redaction: Redaction) -> frozenset[str]:
+    """Return the aliases that stand for a field that is not shown, in any rule, or for such an alias of another one."""
+    pairs = (
+        [pair for rule in correlations for pair in parse_correlation(rule.expression).aliases]
+        if redaction.fields
+        else []
+    )
+    hidden: set[str] = set()
+    while more := {
+        alias
+        for alias, fields in pairs
+        if alias not in hidden and any(field in hidden or redaction.hides(field) for _, field in fields)
+    }:
+        hidden |= more
+    return frozenset(hidden)
 
 
 def _host(event: Mapping[str, Any], shown: Mapping[str, Any], reader: str | None) -> str | None:
     host = parse_host(shown)
-    if host is None and parse_host(event) is None:
+    if host is None and parse_host(event) is not None:
+        host = REDACTED
+    elif host is None and not names_host(event):
         host = reader
+    return _name(host)
+
+
+def _name(host: str | None) -> str | None:
     return None if host is None else host[:LONGEST_HOST]
 
 

@@ -82,7 +82,7 @@ class Entities:
 
 # Field names by what they mean, the first that has a value counts: the Linux event schema, single audit records,
 # Sysmon and Windows, access logs, CloudTrail, and ECS for logs that were normalised before.
-_HOST = ("_HOSTNAME", "node", "Computer", "ComputerName", "host.name", "host.hostname", "hostname", "Hostname", "host")
+_HOST = ("_HOSTNAME", "node", "Computer", "ComputerName", "host.name", "host.hostname", "hostname", "Hostname")
 _USER = ("_USER", "User", "UID", "acct", "SubjectUserName", "cs-username", "userIdentity.userName", "user.name")
 _USER_ID = ("_UID", "uid", "user.id")
 _EXECUTABLE = ("_EXE", "Image", "NewProcessName", "exe", "process.executable")
@@ -142,6 +142,11 @@ def parse_entities(event: Mapping[str, Any]) -> Entities:
 def parse_host(event: Mapping[str, Any]) -> str | None:
     """Return the name of the host that *event* is about."""
     return _text(event, _HOST)
+
+
+def names_host(event: Mapping[str, Any]) -> bool:
+    """Return whether *event* says which host it is of, or may do so: ``host`` is that too, or what a client asked for."""
+    return parse_host(event) is not None or "host" in event
 
 
 def _request(event: Mapping[str, Any]) -> Request:

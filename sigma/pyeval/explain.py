@@ -180,17 +180,12 @@ def explain_rule(rule: Rule, event: Mapping[str, Any], logsource: LogSource | No
 def explain_nearest(
     rule: Rule, events: Iterable[tuple[Mapping[str, Any], LogSource | None]]
 ) -> tuple[int, Explanation] | None:
-    """Return which of *events*, each with its log source, the fewest items keep from matching, the first of several, and why.
+    """Return which of *events*, each with its log source, is nearest to matching (``Explanation.nearness``), and why.
 
     ``None`` where there are no events.
     """
     explanations = [explain_rule(rule, event, logsource) for event, logsource in events]
-    return min(enumerate(explanations), key=lambda pair: _distance(pair[1]), default=None)
-
-
-def _distance(explanation: Explanation) -> tuple[bool, bool, int]:
-    changes = explanation.changes
-    return explanation.conflict is not None, changes is None, len(changes or ())
+    return min(enumerate(explanations), key=lambda pair: pair[1].nearness, default=None)
 
 
 class _Look:

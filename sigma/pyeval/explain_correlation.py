@@ -134,7 +134,9 @@ class CorrelationExplainer:
                 if rule not in said.rules:
                     continue
                 for field in _lacking(said, rule, event):
-                    nearest = nearest_name(field, event_names(event, MOST_NAMES))
+                    names = list(event_names(event, MOST_NAMES))
+                    # A field that is there has a value that cannot be reckoned with: no other name is meant.
+                    nearest = None if field in names else nearest_name(field, names)
                     yield LeftOut(key, rule, Missing(field, nearest))
 
     def _member(self, rule: Rule) -> Member:

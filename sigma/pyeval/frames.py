@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from .ruleset import Ruleset
 
@@ -29,6 +29,9 @@ RULE_COLUMNS = ("rule_id", "rule_title", "rule_level", "rule_tags")
 
 ROWS_AT_ONCE = 20_000
 """Rows that are made events together: a frame may be larger than its events would be."""
+
+_LARGEST_WHOLE: Final = 2.0**63
+"""Larger doubles are no integers of any column."""
 
 _PLAIN = frozenset({str, bool, int, bytes, bytearray, date, datetime, time})
 
@@ -141,6 +144,7 @@ def _whole_numbers(df: Any) -> frozenset[str]:
         and series.dtype.kind == "f"
         and bool(series.hasnans)
         and bool(((present := series.dropna()) % 1 == 0).all())
+        and bool((present.abs() < _LARGEST_WHOLE).all())
         and len(present)
     )
 

@@ -45,6 +45,16 @@ class Redaction:
                 found.update(_places(event, names))
         return {place for place in found if not any(place[:end] in found for end in range(1, len(place)))}
 
+    def hides(self, field: str) -> bool:
+        """Return whether the values of *field*, as rules name it, are not shown: it is one of the fields, or lies within one."""
+        parts = field.split(".")
+        named = [part for part in parts if not part.isdecimal()]  # a list stands for all its members
+        return field in self.fields or any(_begins(parts, names) or _begins(named, names) for _, names in self._names)
+
+
+def _begins(parts: list[str], names: tuple[str, ...]) -> bool:
+    return len(parts) >= len(names) and all(name in (ANY, part) for name, part in zip(names, parts, strict=False))
+
 
 def _places(event: Mapping[str, Any], names: tuple[str, ...]) -> list[Path]:
     found: list[tuple[Path, object]] = [((), event)]

@@ -31,4 +31,6 @@ def _told(rules: list[Rule]) -> str:
     others = [f"{len(rules) - len(named)} more"] if len(rules) > len(named) else []
     copies = "copies of one rule" if len({rule.source_hash for rule in rules}) == 1 else "which differ"
     listed = ", ".join(named + others)
-    return f"{len(rules)} rules have the id {rules[0].id}, {copies}: {listed}; each of them runs, exclude all but one"
+    silent = any(not rule.generate for rule in rules)
+    comes = "they count as one for correlations, and give no matches of their own" if silent else "each of them runs"
+    return f"{len(rules)} rules have the id {rules[0].id}, {copies}: {listed}; {comes}, exclude all but one"

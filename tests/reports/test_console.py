@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sigma.pyeval.reports.console import _BLANKS_AT_END
+
 from ..conftest import ROOT, rule_yaml
 
 RULE = rule_yaml("sel: {CommandLine|contains: curl}\ncondition: sel", title="Curl " + "that is long " * 5)
@@ -62,3 +64,9 @@ def test_consoles_for_standard_output_are_made_in_one_place() -> None:
         if "Console(highlight" in (text := path.read_text()) or "Console()" in text
     ]
     assert made == [SOURCE / "reports" / "console.py"]
+
+
+def test_many_blanks_within_a_line_cost_no_more_than_reading_them() -> None:
+    """A value of a foreign rule may hold as many as it likes; each run of blanks is looked at once."""
+    text = f"a{' ' * 200_000}b  \n"
+    assert _BLANKS_AT_END.sub("", text) == f"a{' ' * 200_000}b\n"

@@ -98,7 +98,7 @@ MISTAKES = [
     ("match: [{event: [1]}]", "match[0].event", "an event is a mapping of field names, not a list"),
     ("match: [{event: {1: x}}]", "match[0].event", "an event is a mapping of field names"),
     ("match: [{event: {}, lines: [1]}]", "match[0].lines", "this is for a log"),
-    ("match: [{event: {}, count: 1}]", "match[0].count", "this is for a log"),
+    ("match: [{event: {}, count: 1}]", "match[0].count", "this is for a log, or events"),
     ("match: [{event: {}, events: []}]", "match[0]", "one of event, events and log"),
     ("match: [{events: []}]", "match[0].events", "a list of mappings with event is needed, not an empty list"),
     ("match: [{events: {event: {}}}]", "match[0].events", "a list of mappings with event is needed, not a mapping"),

@@ -166,11 +166,15 @@ def test_another_rule_in_the_place_of_one() -> None:
     case = RuleCase(rules.correlations[0], Case("c", Path("x"), "match[0]", True, sequence(*rows("aaa", **EVE))), rules)
     never = "exists(event, 'never')"
     assert [run_case(one).status for one in (
-        case, case.with_rule(Rule("a", "A", never)), case.with_rule(Rule("b", "B", never)),
+        case, case.with_rules({"a": Rule("a", "A", never)}), case.with_rules({"b": Rule("b", "B", never)}),
     )] == ["passed", "failed", "passed"]  # fmt: skip
+    both = {
+        name: Rule(name, name.upper(), f"equals(event, 'is', {name!r}) and exists(event, 'never')") for name in "ab"
+    }
+    assert run_case(case.with_rules(both)).status == "failed"
     plain = RuleCase(members[0], Case("c", Path("x"), "match[0]", True, {"is": "a"}))
-    assert plain.with_rule(Rule("b", "B", never)) is plain
-    assert run_case(plain.with_rule(Rule("a", "A", never))).status == "failed"
+    assert plain.with_rules({"b": Rule("b", "B", never)}) is plain
+    assert run_case(plain.with_rules({"a": Rule("a", "A", never)})).status == "failed"
 
 
 def test_regression_tests_of_a_correlation_rule(tmp_path: Path) -> None:

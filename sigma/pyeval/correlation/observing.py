@@ -228,6 +228,14 @@ def _as_text(value: object) -> str | None:
 _ENCODER: Final = json.JSONEncoder(default=_as_text)
 
 
+_SUMMARY: Final = {"correlation", "group", "count", "value"}
+
+
 def _summary(key: str, match: CorrelationMatch) -> str:
     said = {"correlation": key, "group": dict(match.group), "count": match.count, "value": match.value}
     return _ENCODER.encode(said)
+
+
+def is_summary(event: Mapping[str, Any]) -> bool:
+    """Return whether a contribution's event says what another correlation raised, and is no event of a log."""
+    return event.keys() == _SUMMARY

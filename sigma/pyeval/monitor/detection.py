@@ -230,7 +230,9 @@ class Detection:
             self._metrics.matched(one.rule, 0.0)
             if name is None:
                 reader = self._reader(one.source.get("type"))
-                alert = make_correlation_alert(one, Match(one.rule, one.event), now, self.redaction, reader)
+                alert = make_correlation_alert(
+                    one, Match(one.rule, one.event), now, self.redaction, reader, correlations=self.ruleset.correlations
+                )
                 yield self._addressed(match, alert, now.timestamp())
             else:
                 self._metrics.excepted.labels(name, self._metrics.id_label(one.rule.id)).inc()

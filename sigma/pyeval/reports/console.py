@@ -11,7 +11,7 @@ from rich.console import Console
 UNWRAPPED: Final = 1_000_000
 """Characters of a line that goes to a file or another program: a path broken in two could not be searched for."""
 
-_BLANKS_AT_END = re.compile(r" +(?=\n)")
+_BLANKS_AT_END = re.compile(r"(?<! ) +(?=\n)")
 
 
 def output_console(*, highlight: bool = False) -> Console:

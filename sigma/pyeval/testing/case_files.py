@@ -150,7 +150,7 @@ class _Reader:
             return self._log(place, entry, must_match)
         for key in _LOG_KEYS:
             if key in entry and not (key == "count" and "events" in entry):
-                self._mistake(f"{place}.{key}", "this is for a log")
+                self._mistake(f"{place}.{key}", "this is for a log" + (", or events" if key == "count" else ""))
         if "event" not in entry:
             reader = SequenceReader(lambda inner, reason: self._mistake(f"{place}.{inner}", reason))
             return EventSequence(reader.events(entry["events"]), self._count(place, entry, must_match))

@@ -42,13 +42,13 @@ class RuleCase:
             return (self.rule,)
         return (self.rule, *self.ruleset.behind(self.rule))
 
-    def with_rule(self, rule: Rule) -> RuleCase:
-        """Return the case with another rule in the place of that of the same id."""
-        if rule.id == self.rule.id:
-            return replace(self, rule=rule)
+    def with_rules(self, by_id: Mapping[str | None, Rule]) -> RuleCase:
+        """Return the case with other rules in the places of those of the same ids, all at once."""
+        if not isinstance(self.rule, CorrelationRule):
+            return replace(self, rule=by_id[self.rule.id]) if self.rule.id in by_id else self
         if self.ruleset is None:
             return self
-        rules = [rule if one.id == rule.id else one for one in self.ruleset.rules]
+        rules = [by_id.get(one.id, one) for one in self.ruleset.rules]
         return replace(self, ruleset=Ruleset(rules, correlations=self.ruleset.correlations))
 
 

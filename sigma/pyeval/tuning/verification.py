@@ -72,7 +72,9 @@ class Verifier:
         narrowed = self._named(parse_rules(f"{source}\n---\n{text}", on_error="collect", **self.loading).rules, rule)
         if narrowed is None or narrowed.expression == rule.expression:
             return False
-        return all(run_case(one.with_rule(narrowed)).status == "passed" for one in self.positive_cases(rule))
+        return all(
+            run_case(one.with_rules({rule.id: narrowed})).status == "passed" for one in self.positive_cases(rule)
+        )
 
     def lost_cases(self, rules: Sequence[Rule], by_id: Mapping[str | None, Rule]) -> list[RuleCase]:
         """Return the positive cases of *rules* that the rules of the same ids in *by_id* no longer match."""
@@ -80,7 +82,7 @@ class Verifier:
             one
             for rule in rules
             for one in self.positive_cases(rule)
-            if rule.id not in by_id or run_case(one.with_rule(by_id[rule.id])).status != "passed"
+            if rule.id not in by_id or run_case(one.with_rules(by_id)).status != "passed"
         ]
 
     def _source(self, rule: Rule) -> str | None:
