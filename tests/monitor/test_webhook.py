@@ -49,7 +49,14 @@ ALERT: dict[str, Any] = {
     "host": "web1",
     "logsource": {"product": "linux"},
     "source": {"name": "auth", "type": "file", "path": "/var/log/auth.log", "offset": 7},
-    "matched": [{"matcher": "contains", "field": "CommandLine", "values": ["curl"], "found": ["curl <!channel> & co"]}],
+    "matched": [
+        {
+            "matcher": "contains",
+            "field": "CommandLine",
+            "values": ["curl"],
+            "found": [{"path": ["CommandLine"], "value": "curl <!channel> & co", "spans": [[0, 4]]}],
+        }
+    ],
 }
 BARE = {"id": "only", "rule": {"title": "Bare"}}
 
@@ -139,7 +146,7 @@ def test_template() -> None:
         ("{{ event.nothing.at.all }}", None),
         ("<{{ event.nothing }}>", "<>"),
         ("{{ attack.techniques.0.id }}{{ host }}", "T1059web1"),
-        ("{{ matched.0.found.0 }}", "curl <!channel> & co"),
+        ("{{ matched.0.found.0.value }}", "curl <!channel> & co"),
         ({"a": [None, True, 1.5, "{{ id }}"]}, {"a": [None, True, 1.5, "a1b2"]}),
         ("}} {x}", "}} {x}"),
     ],
@@ -512,7 +519,7 @@ def test_slack() -> None:
         header, section, found, context = message["blocks"]
         assert header["text"]["text"] == message["text"]
         assert {"type": "plain_text", "text": "techniques: T1059", "emoji": False} in section["fields"]
-        assert found["text"]["text"] == "CommandLine: curl &lt;!channel&gt; &amp; co"
+        assert found["text"]["text"] == "curl &lt;!channel&gt; &amp; co"
         assert context["elements"][0]["text"] == "alert a1b2"
         assert vendor.json["text"] == "[none] Bare"
         assert len(vendor.json["blocks"]) == 3
@@ -521,10 +528,13 @@ def test_slack() -> None:
 
 
 def test_values_are_told_without_their_places() -> None:
-    """A find is an object: docs/alert.schema.json."""
-    found = {"path": ["CommandLine"], "value": "curl x", "spans": [[0, 4]]}
-    message = json.loads(write_slack([{**ALERT, "matched": [{"field": "CommandLine", "found": [found]}]}], ""))
-    assert "CommandLine: curl x" in _texts(message)
+    """First what happened, then what else matched; a find is an object: docs/alert.schema.json."""
+    found = [
+        {"path": ["pid"], "value": 7},
+        {"path": ["CommandLine"], "value": "curl <!channel> & co", "spans": [[0, 4]]},
+    ]
+    message = json.loads(write_slack([{**ALERT, "matched": [{"field": "f", "found": found}]}], ""))
+    assert "curl &lt;!channel&gt; &amp; co\npid: 7" in _texts(message)
 
 
 def test_what_a_correlation_found_is_told() -> None:
@@ -532,7 +542,7 @@ def test_what_a_correlation_found_is_told() -> None:
         vendor = Vendor()
         async with sink_to(vendor, preset="slack") as sink:
             await sink.send([{**ALERT, "matched": [], "correlation": CORRELATED}])
-        assert SAID in _texts(vendor.json)
+        assert f"curl &lt;!channel&gt; &amp; co\n{SAID}" in _texts(vendor.json)
 
     _run(scenario)
 
@@ -549,7 +559,15 @@ HOSTILE = {
     **ALERT,
     "rule": {"id": "<@U1>", "title": "<!here> " + "&" * 4000, "level": "<!channel>"},
     "host": "x\nhost: other <http://evil.example|click>",
-    "matched": [{"field": "f", "found": ["a\nhost: web2", "\u202e<@U123>", "[x](http://evil.example) **b** " * 500]}]
+    "matched": [
+        {
+            "field": "f",
+            "found": [
+                {"path": ["f"], "value": one}
+                for one in ("a\nhost: web2", "\u202e<@U123>", "[x](http://evil.example) **b** " * 500)
+            ],
+        }
+    ]
     * 30,
 }
 
@@ -583,7 +601,7 @@ def test_teams() -> None:
         assert {run["type"] for element in card["body"] for run in element["inlines"]} == {"TextRun"}
         texts = [run["text"] for element in card["body"] for run in element["inlines"]]
         assert texts[0] == "[high] Shell <from> web & server"
-        assert "CommandLine: curl <!channel> & co" in texts
+        assert "curl <!channel> & co" in texts
 
     _run(scenario)
 

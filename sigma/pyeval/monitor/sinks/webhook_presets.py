@@ -6,14 +6,14 @@ Text of events is an attacker's: it is written where the vendor shows it as it i
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
 from sigma.pyeval.output import json_line, printable
 
 from ..batches import Json, Refused, SendError
-from .alert_text import correlated
+from .alert_text import correlated, headline_of, matched_values
 
 PresetName = Literal["none", "slack", "teams", "pagerduty", "elasticsearch", "splunk"]
 Alert = Mapping[str, Any]
@@ -226,22 +226,13 @@ def _technique(one: Any) -> str:
 
 
 def _excerpt(alert: Alert) -> str:
-    """Return which fields matched, or what a correlation rule found, or else the beginning of the event."""
-    lines = list(_found(_of(alert, "matched")))
-    if not lines and (found := correlated(alert)):
-        lines = [printable(found)]
+    """Return the event's line as lists show it, then what else matched or what a correlation rule found; or else the event."""
+    line = headline_of(alert)
+    values = (f"{name}: {str(value)[:300]}" for name, value in matched_values(alert) if value != line)
+    lines = [one for one in dict.fromkeys((line, correlated(alert), *values)) if one]
     if not lines and (event := _of(alert, "event")):
-        lines = [printable(json_line(event).decode())]
-    return "\n".join(lines[:20])[:_EXCERPT]
-
-
-def _found(matched: Any) -> Iterator[str]:
-    for one in matched if isinstance(matched, list) else ():
-        found = _of(one, "found") or _of(one, "values") or []
-        values = found if isinstance(found, list) else [found]
-        texts = (value.get("value") if isinstance(value, Mapping) else value for value in values[:5])
-        shown = ", ".join(str(text)[:300] for text in texts)
-        yield printable(f"{_of(one, 'field') or 'event'}: {shown}")  # a newline in a value begins no line of ours
+        lines = [json_line(event).decode()]
+    return "\n".join(map(printable, lines[:20]))[:_EXCERPT]  # a newline in a value begins no line of ours
 
 
 def _slack_text(text: str, most: int) -> dict[str, Json]:
