@@ -13,6 +13,8 @@ CASES: list[tuple[dict[str, Any], str, object]] = [
     ({"_HOSTNAME": "web-1"}, "host", "web-1"),
     ({"Computer": "dc1"}, "host", "dc1"),
     ({"host": {"name": "x"}}, "host", "x"),
+    ({"Hostname": "dc1"}, "host", "dc1"),
+    ({"host": "what.a.client.asked.for"}, "host", None),
     ({"_HOSTNAME": "-"}, "host", None),
     ({"Image": r"C:\Windows\cmd.exe"}, "process.name", "cmd.exe"),
     ({"Image": r"C:\Windows\cmd.exe"}, "process.executable", r"C:\Windows\cmd.exe"),

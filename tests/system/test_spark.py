@@ -21,26 +21,12 @@ from sigma.pyeval import Ruleset, load_rules, parse_rules
 from sigma.pyeval.scanning import Scan
 
 from ..conftest import ROOT, rule_yaml
-from .spark_session import WORKERS, modules_of, require_spark, spark
+from .spark_session import WORKERS, modules_of, require_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 pytestmark = [pytest.mark.system, pytest.mark.filterwarnings("default")]  # pyspark's own warnings are not ours
-
-
-@pytest.fixture(scope="module", params=WORKERS)
-def delivery(request: pytest.FixtureRequest) -> str:
-    """How rules reach workers."""
-    require_spark()
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def session(delivery: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """Spark with the workers of this delivery."""
-    with spark(delivery, tmp_path_factory.mktemp("spark")) as session:
-        yield session
 
 
 def matches(df: DataFrame, ruleset: Ruleset, delivery: str, **options: Any) -> Counter[tuple[Any, ...]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,6 @@ import pytest
 from sigma.pyeval import CorrelationMatch, LogSource, Ruleset, parse_rules
 
 from ..conftest import rule_yaml
-from .spark_session import WORKERS, require_spark, spark
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -71,20 +69,6 @@ def expected(ruleset: Ruleset = RULES) -> Found:
     """Return what the correlator says that sees every event."""
     correlator = ruleset.correlator()
     return told([match for event in EVENTS for match in correlator.process(event)] + correlator.finish())
-
-
-@pytest.fixture(scope="module", params=WORKERS)
-def delivery(request: pytest.FixtureRequest) -> str:
-    """How rules reach workers."""
-    require_spark()
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def session(delivery: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """Spark with the workers of this delivery."""
-    with spark(delivery, tmp_path_factory.mktemp("spark")) as session:
-        yield session
 
 
 def texts(session: SparkSession) -> DataFrame:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,6 @@ import pytest
 from sigma.pyeval import parse_rules
 
 from ..conftest import ROOT, rule_yaml
-from .spark_session import WORKERS, require_spark, spark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -57,20 +56,6 @@ def _counted(paths: Iterable[Path]) -> tuple[Counter[int], int]:
     from_sink = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
     numbers = Counter(json.loads(row["value"])["n"] for row in from_sink if "rule" in row)
     return numbers, sum("problem" in row for row in from_sink)
-
-
-@pytest.fixture(scope="module", params=WORKERS)
-def delivery(request: pytest.FixtureRequest) -> str:
-    """How rules reach workers."""
-    require_spark()
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def session(delivery: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """Spark with the workers of this delivery."""
-    with spark(delivery, tmp_path_factory.mktemp("spark")) as session:
-        yield session
 
 
 def test_a_stream_of_files_with_a_restart(session: SparkSession, delivery: str, tmp_path: Path) -> None:
