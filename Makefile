@@ -16,15 +16,16 @@ demo-monitor: $(VENV)/.installed  ## follow the example logs for ten seconds and
 test: $(VENV)/.installed  ## run the test suite with coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
+OF_SPARK := $(wildcard tests/system/test_spark*.py)
 SYSTEM_PACKAGES := chromium procps rsyslog rsyslog-gnutls strace systemd systemd-journal-remote util-linux
 
 test-system: $(VENV)/.installed  ## run the tests that need other programs (Debian: apt-get install $(SYSTEM_PACKAGES))
 	@echo "tests whose program is missing are skipped; on Debian: apt-get install $(SYSTEM_PACKAGES)"
-	$(BIN)/python -m pytest -m system -rs
+	$(BIN)/python -m pytest -m system -rsfE $(addprefix --ignore=,$(OF_SPARK))
 
 test-spark: $(VENV)-spark/.installed $(VENV)-spark-bare/.installed $(VENV)-spark-linked/.installed  ## run the tests that need Spark (and Java 17: apt-get install openjdk-17-jre-headless)
 	$(VENV)-spark-linked/bin/$(PIP) --no-deps --force-reinstall .
-	$(VENV)-spark/bin/python -m pytest -m system -rs tests/system/test_spark.py tests/system/test_spark_correlate.py tests/system/test_spark_stream.py
+	$(VENV)-spark/bin/python -m pytest -m system -rsfE $(OF_SPARK)
 
 NOT_OF_PYSIGMA := monitor logs reports test_readme.py test_docs_site.py
 

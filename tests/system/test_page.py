@@ -104,7 +104,7 @@ def tab(browser: Browser, site: Site) -> Iterator[Tab]:
     """Yield the page, loaded; nothing may have gone wrong in it, and nothing been asked of others."""
     found = browser.stranger()
     found.go(f"{site.address}/page/")
-    found.until("document.querySelector('#levels li')")
+    found.until("document.querySelector('#levels li') && document.querySelector('#shown').textContent")
     yield found
     assert found.errors == []
     assert {address for address in found.requests if not address.startswith(site.address)} <= {"about:blank"}
@@ -445,6 +445,49 @@ def test_login(tmp_path: Path, browser: Browser) -> None:
         assert [error for error in tab.errors if "401" not in error] == []
 
 
+FIRST_ROW_AT = """
+window.places = new Set();
+(function look() {
+  const row = document.querySelector("#rows tr");
+  if (row) places.add(row.getBoundingClientRect().y);
+  requestAnimationFrame(look);
+})();
+"""
+
+
+@pytest.mark.parametrize("width", [360, 800, 1400])
+def test_the_list_does_not_move_once_it_is_there(site: Site, tab: Tab, width: int) -> None:
+    """What stands above it would push it down under somebody's pointer."""
+    site.write("evil-marker one", "second-marker two")
+    rows(tab, 2)
+    tab.resize(width, 800)
+    tab.call("Page.addScriptToEvaluateOnNewDocument", {"source": FIRST_ROW_AT})
+    tab.call("Page.reload")
+    tab.until("document.querySelector('#levels li') && document.querySelector('#rows tr') && places.size")
+    tab.until("new Promise((resolve) => setTimeout(resolve, 2000, true))")
+    assert tab.run("places.size") == 1
+
+
+@pytest.mark.parametrize("width", [360, 1400])
+def test_new_alerts_wait_while_somebody_aims_at_a_row(site: Site, tab: Tab, width: int) -> None:
+    site.write("evil-marker one")
+    rows(tab, 1)
+    tab.resize(width, 800)
+    place = "document.querySelector('#rows tr').getBoundingClientRect().y"
+    before = tab.run(place)
+    aim = "document.querySelector('#rows tr').dispatchEvent(new PointerEvent('pointermove', {bubbles: true}))"
+    tab.run(f"window.aiming = setInterval(() => {aim}, 100)")
+    site.write("evil-marker two")
+    tab.until("document.querySelector('#fresh').textContent === 'Show 1 new alert'")
+    assert tab.run(ROWS) == ["evil-marker one"]
+    assert tab.run(place) == before
+    tab.run("clearInterval(aiming)")
+    time.sleep(2.1)
+    site.write("evil-marker three")
+    assert rows(tab, 3) == ["evil-marker three", "evil-marker two", "evil-marker one"]
+    assert not tab.run("document.querySelector('#fresh').checkVisibility()")
+
+
 @pytest.mark.parametrize("width", [360, 800, 1600])
 def test_no_view_is_wider_than_the_window(site: Site, tab: Tab, width: int) -> None:
     site.write("evil-marker " + "W" * 5_000, "second-marker short", **{"K" * 300: "V" * 3_000})
@@ -460,7 +503,7 @@ def test_no_view_is_wider_than_the_window(site: Site, tab: Tab, width: int) -> N
     assert tab.run("document.documentElement.scrollWidth") <= width
 
 
-def test_the_longest_level_has_room_beside_the_title(site: Site, tab: Tab) -> None:
+def test_time_and_the_longest_level_have_room_beside_the_title(site: Site, tab: Tab) -> None:
     site.write("evil-marker one")
     rows(tab, 1)
     tab.resize(1400, 800)
@@ -472,6 +515,8 @@ def test_the_longest_level_has_room_beside_the_title(site: Site, tab: Tab) -> No
         tab.run("document.querySelector('#rows .badge').lastChild.textContent = 'informational'")
         room = f"{edge}(document.querySelector('#rows .c-level')) - {edge}(document.querySelector('#rows .badge'))"
         assert tab.run(f"Math.round({room})") >= 8
+        assert "detected" in tab.text("#rows .c-time")
+        assert tab.run("((cell) => cell.scrollWidth <= cell.clientWidth)(document.querySelector('#rows .c-time'))")
 
 
 def test_levels_need_no_colour(site: Site, tab: Tab, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-// The list: newest first; new ones come on top, or wait behind a button while somebody reads further down.
+// The list: newest first; new ones come on top, or wait behind a button while somebody reads further down or aims at a row.
 
 import { ApiError, get, send } from "./api.js";
 import * as detail from "./detail.js";
@@ -7,18 +7,22 @@ import * as filters from "./filters.js";
 import { count, counted, moment } from "./text.js";
 
 const PAGE = 50, MOST_ROWS = 500, MOST_NEW = 200;
-const ANNOUNCE_MS = 5000;
+const ANNOUNCE_MS = 5000, AIMING_MS = 2000;
 const LEVELS = ["none", "informational", "low", "medium", "high", "critical"];
 
 let instance = null, newest = 0, revision = 0, seenTo = 0; // of the server; what the list shows goes to seenTo
 let next = null, matching = null;
 let waiting = []; // new alerts that are not shown yet
 let missed = false; // more came than one reply holds
+let aimed = 0; // when the pointer last moved over the list
 let loading = null;
 let rows = new Map(); // number -> tr
 let announced = { at: 0, count: 0, level: "none", timer: 0 };
 
-export const state = () => ({ newest, revision });
+/** Note when somebody aims at a row. */
+export function begin() {
+  byId("rows").addEventListener("pointermove", () => { aimed = Date.now(); });
+}
 
 /** Load the list anew. */
 export async function load() {
@@ -78,7 +82,7 @@ function take(entries, more) {
   if (matching !== null) matching += entries.length;
   announce(entries);
   const isReading = window.scrollY > byId("filter").offsetTop + 40 || byId("rows").contains(document.activeElement);
-  if (isReading) tellFresh();
+  if (isReading || Date.now() - aimed < AIMING_MS) tellFresh();
   else showFresh();
 }
 

@@ -17,7 +17,7 @@ const VIEWS = { alerts: null, rules, attack, trends: null, health };
 const TITLES = { alerts: "Alerts", rules: "Rules", attack: "ATT&CK", trends: "Trends", health: "Health" };
 const LEVELS = ["critical", "high", "medium", "low", "informational", "none"];
 
-let view = null, overview = null;
+let view = null, login = null, overview = null;
 let failures = 0, wake = () => {};
 const due = { overview: 0, trends: 0, load: true };
 
@@ -61,19 +61,24 @@ function levels() {
 }
 
 async function step() {
-  if (due.load) {
-    await alerts.load();
-    due.load = false;
-  } else {
-    await alerts.poll();
-  }
   const now = Date.now();
+  // What stands above the list comes before it: a list that moves is hard to hit.
+  if (login === null) {
+    login = (await get("/api/session")).login;
+    byId("logout").hidden = !login;
+  }
   if (now >= due.overview) {
     overview = await get("/api/overview");
     due.overview = now + OVERVIEW_MS;
     filters.offer(overview);
     byId("about").textContent = `sigma-pyeval ${overview.version}. Times are UTC. Rules keep their authors' licences.`;
     draw();
+  }
+  if (due.load) {
+    await alerts.load();
+    due.load = false;
+  } else {
+    await alerts.poll();
   }
   if (view === "trends" && now >= due.trends) {
     due.trends = now + TRENDS_MS;
@@ -118,7 +123,8 @@ function lost(reason, pause = 0) {
   if (box.textContent !== text) box.textContent = text;
 }
 
-async function begin() {
+function begin() {
+  alerts.begin();
   filters.begin();
   filters.onChange(() => { due.load = true; wake(); });
   detail.begin((id) => alerts.acknowledge(id).then(() => { due.overview = 0; }), alerts.markClosed);
@@ -135,7 +141,6 @@ async function begin() {
   document.addEventListener("visibilitychange", () => { if (!document.hidden) wake(); });
   route();
   run();
-  byId("logout").hidden = !(await get("/api/session")).login;
 }
 
 begin();
