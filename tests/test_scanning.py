@@ -117,7 +117,8 @@ def test_format_and_options_reach_the_parser(tmp_path: Path) -> None:
 def test_progress_reaches_the_caller(tmp_path: Path) -> None:
     write(tmp_path, log=b'{"a": "y"}\n' * 2500)
     told: list[int] = []
-    assert list(Scan(RULES, lambda path, problem: None).log(str(tmp_path / "log"), told.append)) == []
+    scan = Scan(RULES, lambda path, problem: None, reading=lambda path: told.append if path.endswith("log") else None)
+    assert list(scan.log(str(tmp_path / "log"))) == []
     assert len(told) == 2
     assert 0 < told[0] <= told[1] <= 2500 * 11
 

@@ -82,6 +82,8 @@ def _taken(scan: Scan, part: Part, future: Future[PartResult] | None) -> Iterato
         yield from scan.log(part.path)
         return
     result = future.result()
+    if (progress := scan.reading(part.path)) is not None:
+        progress(_size(part.path) if part.end is None else part.end)
     if result.readable and part.start == 0:
         scan.logs += 1
     scan.events += result.events

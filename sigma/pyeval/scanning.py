@@ -23,6 +23,8 @@ STDIN = "-"
 MOST_LACKING = 10
 """Fields, each of a rule in a correlation rule, for want of which matches were not counted, that are told one by one."""
 ProblemHandler = Callable[[str, Problem], None]
+Reading = Callable[[str], Progress | None]
+"""Path of a log -> what is called, every now and then, with the number of its bytes that were read."""
 _UNKNOWN = LogSource()
 
 
@@ -37,6 +39,7 @@ class Scan:
         route: Whether each record's log source leaves out the rules that are for another one. Where the log says nothing
             of it, the ruleset's recogniser looks at the event.
         correlation: How correlation rules, where there are any, are held against all logs together; see ``finish``.
+        reading: Told how far each log is read.
 
     Attributes:
         logs, events, problems, findings: How many there were.
@@ -52,10 +55,12 @@ class Scan:
         *,
         route: bool = True,
         correlation: CorrelationOptions | None = None,
+        reading: Reading = lambda _: None,
     ) -> None:
         self.ruleset = ruleset
         self.input_format = input_format
         self.options = dict(options or {})
+        self.reading = reading
         self._on_problem = on_problem
         self._route = route
         self._correlation = (
@@ -69,10 +74,10 @@ class Scan:
         self.findings = 0
         self.by_level: Counter[str] = Counter()
 
-    def log(self, path: str, progress: Progress | None = None) -> Iterator[Finding]:
+    def log(self, path: str) -> Iterator[Finding]:
         """Yield the findings of one log; ``-`` is standard input."""
         self.begin_log()
-        for record in self.records(path, progress):
+        for record in self.records(path):
             matches = self.match(record)
             if matches or self._waits_for_time:
                 yield from self.findings_of(matches, record, path)
@@ -121,13 +126,13 @@ class Scan:
             told.append(f"{counted(others, 'other match')} not counted either, for want of other fields")
         return told + [f"{counted(number, noun)} {words}" for noun, words, number in losses if number]
 
-    def records(self, path: str, progress: Progress | None = None) -> Iterator[Record]:
+    def records(self, path: str) -> Iterator[Record]:
         """Yield the records of one log, its problems counted and handed over."""
         try:
             if path == STDIN:
                 records = read_stream(decompressed(_peekable(sys.stdin.buffer)), self.input_format, self.options)
             else:
-                records = read_log(Path(path), self.input_format, self.options, progress)
+                records = read_log(Path(path), self.input_format, self.options, self.reading(path))
         except (LogError, ImportError) as error:
             self.report(path, Problem(0, str(error), ""))
             return

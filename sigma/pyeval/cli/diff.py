@@ -24,6 +24,7 @@ from sigma.pyeval.ruleset import Ruleset
 from sigma.pyeval.scanning import Scan, log_files
 from sigma.pyeval.tuning.diff import ChangedRule, MatchDiff, RuleDiff, compare_rules
 
+from .bar import Bar
 from .log_options import Problems, format_options, parser_options
 from .messages import fail
 from .rule_options import EXIT_NOTHING_LOADED, RuleOptions, rule_options
@@ -71,8 +72,11 @@ def _matches(
     old: Ruleset, new: Ruleset, logs: Sequence[str], input_format: str, options: dict[str, Any], strict: bool
 ) -> MatchDiff:
     matches = MatchDiff(old, new)
-    with Problems(None, strict) as problems:
-        before, after = (_Version(Scan(ruleset, problems.report, input_format, options)) for ruleset in (old, new))
+    with Problems(None, strict) as problems, Bar(as_bytes=True) as bar:
+        before, after = (
+            _Version(Scan(ruleset, problems.report, input_format, options, reading=bar.reading))
+            for ruleset in (old, new)
+        )
         for path in log_files(logs):
             for version in (before, after):
                 version.scan.begin_log()

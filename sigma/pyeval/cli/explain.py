@@ -17,6 +17,7 @@ from sigma.pyeval.rules import CorrelationRule, Rule
 from sigma.pyeval.ruleset import Ruleset
 from sigma.pyeval.scanning import Scan, log_files
 
+from .bar import Bar
 from .explained import AskedLines, Explained, Shortlist
 from .log_options import Problems, log_options, parser_options
 from .messages import fail
@@ -58,8 +59,8 @@ def command(
     correlated = [CorrelationExplainer(ruleset, rule) for rule in chosen if isinstance(rule, CorrelationRule)]
     explained = matched = 0
     shortlist = None if lines or format_ == "json" else Shortlist(most)
-    with Problems(None, options.strict) as problems:
-        scan = Scan(ruleset, problems.report, input_format, parser_options(input_options))
+    with Problems(None, options.strict) as problems, Bar(as_bytes=True) as bar:
+        scan = Scan(ruleset, problems.report, input_format, parser_options(input_options), reading=bar.reading)
         write = _write_json if format_ == "json" else _write_tree
         for path in log_files(logs):
             for explainer in correlated:
@@ -79,7 +80,9 @@ def command(
                 elif lines:
                     asked.add(record, found)
                 else:
+                    bar.hide()
                     write([Explained(found, path, record.line)])
+            bar.hide()
             write(asked.explained(path))
     if not explained:
         wanted = f"no event begins on line {', '.join(map(str, lines))}" if lines else "no event in it"

@@ -16,6 +16,7 @@ from sigma.pyeval.reports.console import output_console
 from sigma.pyeval.rules import LogSource
 from sigma.pyeval.scanning import Scan, log_files
 
+from .bar import Bar
 from .log_options import Problems, log_options, parser_options
 from .messages import fail, warn
 from .rule_options import EXIT_NOTHING_LOADED, RuleOptions, left_out, rule_options
@@ -41,8 +42,8 @@ def command(
     """
     ruleset = options.load(rules)
     counter = FieldCounter(ruleset.all_rules)
-    with Problems(None, options.strict) as problems:
-        scan = Scan(ruleset, problems.report, input_format, parser_options(input_options))
+    with Problems(None, options.strict) as problems, Bar(as_bytes=True) as bar:
+        scan = Scan(ruleset, problems.report, input_format, parser_options(input_options), reading=bar.reading)
         _count(counter, scan, logs)
     if scan.logs == 0:
         fail("no log could be read", EXIT_NOTHING_LOADED)

@@ -25,6 +25,7 @@ from sigma.pyeval.tuning.noise import NoiseCounter, RuleNoise
 from sigma.pyeval.tuning.proposals import Proposal, propose
 from sigma.pyeval.tuning.verification import Verifier
 
+from .bar import Bar
 from .log_options import FILE, Problems, check_outputs, log_options, parser_options, replaced
 from .messages import fail, warn
 from .rule_options import EXIT_NOTHING_LOADED, RuleOptions, left_out, rule_options
@@ -78,9 +79,9 @@ def command(
         warn(str(mistake))
     for note in suite.notes():
         warn(note)
-    reading = parser_options(input_options)
-    with Problems(None, options.strict) as problems:
-        scan = Scan(ruleset, problems.report, input_format, reading)
+    parsing = parser_options(input_options)
+    with Problems(None, options.strict) as problems, Bar(as_bytes=True) as bar:
+        scan = Scan(ruleset, problems.report, input_format, parsing, reading=bar.reading)
         counter = _counted(scan, logs)
     if scan.logs == 0:
         fail("no log could be read", EXIT_NOTHING_LOADED)
@@ -94,7 +95,9 @@ def command(
             path.write_text("---\n".join(texts), encoding="utf-8")
             paths = (*rules, path)
             narrowed = replace(options, cache=False).load(paths, demanded=False)
-        _verify(rows, narrowed, verifier, Scan(narrowed, lambda *_: None, input_format, reading), logs)
+        with Bar(as_bytes=True) as bar:
+            scan_again = Scan(narrowed, lambda *_: None, input_format, parsing, reading=bar.reading)
+            _verify(rows, narrowed, verifier, scan_again, logs)
     kept = [row.proposal.text for row in rows if row.proposal is not None]
     if filters is not None:
         with replaced(filters) as stream:

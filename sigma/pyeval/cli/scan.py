@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import Literal
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sigma.pyeval import reports
 from sigma.pyeval.findings import Finding
 from sigma.pyeval.log_correlation import CorrelationOptions
-from sigma.pyeval.output import counted, printable
+from sigma.pyeval.output import counted
 from sigma.pyeval.parallel import scan_logs
 from sigma.pyeval.restrictiveness import LEVELS
 from sigma.pyeval.ruleset import Ruleset
 from sigma.pyeval.scanning import STDIN, Scan, log_files
 
+from .bar import Bar
 from .log_options import FILE, Problems, check_outputs, log_options, parser_options, replaced
 from .messages import fail, warn
 from .rule_options import EXIT_NOTHING_LOADED, RuleOptions, left_out, rule_options
@@ -72,7 +71,7 @@ def command(
     options: RuleOptions,
 ) -> None:
     """Hold rules against LOGS (files, directories; ``-`` is standard input) and print each match."""
-    reading = parser_options(input_options)
+    parsing = parser_options(input_options)
     check_outputs((report, navigator, problems), log_files(logs))
     ruleset = options.load(rules)
     options.tell_without_pipeline()
@@ -82,13 +81,18 @@ def command(
     with ExitStack() as files:
         reporter = files.enter_context(Problems(problems, options.strict))
         correlation = CorrelationOptions(refire, lateness)
-        scan = Scan(ruleset, reporter.report, input_format, reading, route=route, correlation=correlation)
+        bar = files.enter_context(Bar(as_bytes=True))
+        scan = Scan(
+            ruleset, reporter.report, input_format, parsing, route=route, correlation=correlation, reading=bar.reading
+        )
         writers = _writers(format_, report, navigator, files)
         findings = _all_findings(scan, logs) if jobs == 1 else scan_logs(scan, log_files(logs), jobs)
         try:
             for finding in findings:
+                bar.hide()
                 for writer in writers:
                     writer.write(finding)
+            bar.hide()
             for writer in writers:
                 writer.close()
         except BrokenProcessPool:
@@ -117,17 +121,8 @@ def _writers(format_: str, report: Path | None, navigator: Path | None, files: E
 
 
 def _all_findings(scan: Scan, logs: Iterable[str]) -> Iterator[Finding]:
-    """Yield the findings of every log, with a progress bar for each where stderr is a terminal."""
-    console = Console(stderr=True)
     for path in log_files(logs):
-        if path == STDIN or not console.is_terminal:
-            yield from scan.log(path)
-            continue
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True) as bar:
-            file = Path(path)
-            task = bar.add_task(printable(file.name), total=file.stat().st_size if file.exists() else None)
-            yield from scan.log(path, lambda done, task=task, bar=bar: bar.update(task, completed=done))  # type: ignore[misc]
+        yield from scan.log(path)
     yield from scan.finish()
 
 

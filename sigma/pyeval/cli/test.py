@@ -21,6 +21,7 @@ from sigma.pyeval.testing.results import results_dict
 from sigma.pyeval.testing.running import Result, run_case
 from sigma.pyeval.testing.suite import Suite, collect_cases
 
+from .bar import Bar
 from .log_options import FILE, replaced
 from .messages import fail, warn
 from .rule_options import EXIT_NOTHING_LOADED, EXIT_STRICT, RuleOptions, left_out, rule_options
@@ -76,7 +77,11 @@ def command(
     with ExitStack() as files:
         stream = None if junit is None else files.enter_context(replaced(junit))
         seen = ItemCoverage()
-        results = [run_case(one, seen.add if coverage else None) for one in suite.cases]
+        results: list[Result] = []
+        with Bar("running cases") as bar:
+            for case in suite.cases:
+                bar.show(len(results), len(suite.cases))
+                results.append(run_case(case, seen.add if coverage else None))
         covered = seen.report(ruleset.rules) if coverage else None
         if stream is not None:
             write_junit(results, suite.mistakes, stream)
