@@ -69,6 +69,15 @@ def test_nothing_redacted_is_told_by_another_name(rules: str, event: dict[str, A
     assert "s3cret" in json.dumps(alerts(ruleset, event))
 
 
+@pytest.mark.parametrize("group", [None, "s3cret", ["s3cret"], {"_USER": "s3cret"}])
+def test_an_event_may_look_like_another_correlation(group: object) -> None:
+    """Whoever writes to a log chooses the fields of a JSON event, and their kinds."""
+    rules = rule_yaml("s: {count: 1}\ncondition: s", "Base", extra="name: base\n") + correlation("one", "base", "count")
+    event = {"correlation": "x", "group": group, "count": 1, "value": 1}
+    [alert] = alerts(parse_rules(rules), event, ("_USER",))
+    assert alert["event"]["group"] == ({"_USER": REDACTED} if isinstance(group, dict) else group)
+
+
 def test_an_alias_of_something_else_is_shown() -> None:
     """Only what stands for a hidden field is hidden."""
     ruleset = parse_rules(BASE + correlation("one", "base", "who", ", aliases: {who: {base: _COMM}}"))

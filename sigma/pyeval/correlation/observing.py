@@ -237,5 +237,5 @@ def _summary(key: str, match: CorrelationMatch) -> str:
 
 
 def is_summary(event: Mapping[str, Any]) -> bool:
-    """Return whether a contribution's event says what another correlation raised, and is no event of a log."""
-    return event.keys() == _SUMMARY
+    """Return whether a contribution's event says what another correlation raised, as far as its form tells."""
+    return event.keys() == _SUMMARY and isinstance(event["group"], Mapping)
