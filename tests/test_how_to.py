@@ -24,7 +24,7 @@ from .monitor.serving import serving
 from .monitor.syslog_senders import Certificates
 from .monitor.test_email import Mailbox
 from .monitor.test_email import serving as serving_mail
-from .monitor.test_webhook import Vendor
+from .monitor.webhook_vendor import Vendor
 
 EXTERNAL = {"from-journald.md", "from-auditd.md", "from-kafka.md", "from-syslog.md", "to-kafka.md", "to-syslog.md"}
 """Pages that ``tests/system/test_how_to.py`` follows."""

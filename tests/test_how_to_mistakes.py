@@ -18,7 +18,7 @@ from .how_to import CONFIGURATION, HOW_TO, INDEX, Stage, blocks, messages, pages
 from .monitor.service import free_port
 from .monitor.serving import serving
 from .monitor.syslog_senders import Certificates
-from .monitor.test_webhook import Vendor
+from .monitor.webhook_vendor import Vendor
 from .test_how_to import LOG, LOGIN, MONITOR, SECRETS
 
 PLAIN = {
